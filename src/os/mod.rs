@@ -1,0 +1,9 @@
+//! Every system call and every unsafe block, one file per kernel object. The only module that
+//! imports nix, libc or signal-hook.
+//!
+//! Invariant: knows nothing of services; descriptors are OwnedFd or BorrowedFd and close-on-exec
+//! from birth; 0, 1 and 2 are never owned.
+
+pub mod clock;
+pub mod event_fd;
+pub mod poll;
