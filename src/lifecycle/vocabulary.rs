@@ -154,18 +154,21 @@ pub struct TreeFound {
 /// What can happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A service directory was read, for the first time or again. What runs goes on as it was;
-    /// the policy holds from the next start on (the stop schedule and restart rules at once).
+    /// A service directory was read for the first time, or something in it has changed. What runs
+    /// goes on as it was; the policy holds from the next start on (the stop schedule and restart
+    /// rules at once). A standing order is taken back, because the launch it holds is outdated.
     Define {
         name: Name,
         policy: Policy,
     },
-    /// The directory is gone: stop the service, then forget it.
+    /// The directory is gone: stop the service, then forget it. A service comes before its logger.
     Remove {
         name: Name,
     },
     /// A predecessor knew this service: go on where it was. Comes after `Define`, before any
-    /// other event of the service. Fresh services get `Boot` instead.
+    /// other event of the service, and a service before its logger. Fresh services get `Boot`
+    /// instead; one whose directory is gone gets `Remove` after it. Then follow the exits that
+    /// nobody has dealt with, and FinishExited when the memory says `finishing` and no finish runs.
     Resume {
         name: Name,
         memory: Memory,
@@ -249,7 +252,8 @@ pub enum Action {
     Launch {
         name: Name,
     },
-    /// Run `finish`. Answered by FinishStarted then FinishExited, or by FinishExited alone.
+    /// Run `finish`. Answered by FinishStarted then FinishExited, or by FinishExited alone. After
+    /// a failed launch there was no process: `exit` is then code 111 and `main` is `Pid(0)`.
     Finish {
         name: Name,
         exit: Exit,
@@ -262,7 +266,8 @@ pub enum Action {
         signal: Signal,
         scope: Scope,
     },
-    /// KILL the `finish` process and what it started.
+    /// KILL the `finish` process and what it started. Answered by FinishExited, also when there is
+    /// none.
     KillFinish {
         name: Name,
     },
@@ -271,7 +276,14 @@ pub enum Action {
         name: Name,
         main: Pid,
     },
-    /// Leave the next launch with the guardian.
+    /// Follow this process as the main one from now on: it left the service's session while the
+    /// former main process ended well. Answered by Started, or by LaunchFailed when it has gone.
+    Adopt {
+        name: Name,
+        pid: Pid,
+    },
+    /// Leave the next launch with the guardian. It must not be carried out while anything else of
+    /// the tree is alive: then the exit is reported and nothing started.
     Stand {
         name: Name,
     },
@@ -424,6 +436,25 @@ pub enum Cause {
     TakenOver,
 }
 
+/// What is known of the main process of a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Main {
+    /// There is none, and its last exit has been counted.
+    #[default]
+    Gone,
+    /// A launch was ordered and is not answered yet.
+    Launching,
+    Running(Pid),
+}
+
+/// The two moments of a shutdown: when everything left is killed, and when it is over whatever is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShutdownTimes {
+    pub kill_nanoseconds: u64,
+    pub end_nanoseconds: u64,
+}
+
 /// What must survive the supervisor, kept by the guardian as opaque bytes (JSON).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
@@ -448,6 +479,20 @@ pub struct Memory {
     pub reason: Option<String>,
     /// Times of recent deaths, for give-up.
     pub deaths_nanoseconds: Vec<u64>,
+    #[serde(default)]
+    pub main: Main,
+    /// How long the last main process ran.
+    #[serde(default)]
+    pub last_ran_nanoseconds: u64,
+    /// The last run counts as a success.
+    #[serde(default)]
+    pub ended_well: bool,
+    /// A logger that has been given the end of its input and is waited for.
+    #[serde(default)]
+    pub draining: bool,
+    /// A shutdown was in progress: a successor goes on with it.
+    #[serde(default)]
+    pub shutdown: Option<ShutdownTimes>,
 }
 
 /// What `svc status` shows of a service.
