@@ -3,8 +3,25 @@
 //! The guardian keeps a table of children by `Child` (service and role), the log pipes by service
 //! name, and one note of opaque bytes per service. It gives all of it to every supervisor that says
 //! `Hello`: that is how a supervisor starts, whether or not there was one before.
+//!
+//! Descriptors travel with the datagram: `Stdio::Passed(n)` is the n-th of the whole datagram, and
+//! each `Report::Pipe` takes the next one.
+
+mod bytes;
+mod order;
+mod plan;
+mod report;
+#[cfg(test)]
+mod tests;
+
+pub use bytes::DecodeError;
+pub use order::{decode_orders, encode_order, encode_orders};
+pub use report::{decode_reports, encode_report, encode_reports};
 
 use crate::lifecycle::{Exit, Name, Pid, Signal, Time};
+
+/// Of the orders and reports; told in `Hello` and `Welcome`.
+pub const VERSION: u32 = 1;
 
 /// Which process of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
