@@ -7,3 +7,5 @@
 pub mod clock;
 pub mod event_fd;
 pub mod poll;
+pub mod terminal;
+pub mod unix_socket;

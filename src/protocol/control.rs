@@ -25,21 +25,103 @@ pub enum What {
     Ping,
     /// A life-cycle verb for these services (all of them when `all`). One `Reply::Outcome` per
     /// service as it comes, then `Reply::End`. With `wait` false the outcome is given at once.
-    Act { verb: Verb, names: Vec<String>, all: bool, wait: bool },
-    /// Answered by `Reply::Status`. No names: all.
-    Status { names: Vec<String>, detail: bool },
+    Act {
+        verb: Verb,
+        #[serde(default)]
+        names: Vec<String>,
+        #[serde(default)]
+        all: bool,
+        #[serde(default = "yes")]
+        wait: bool,
+    },
+    /// Answered by `Reply::Status`. No names: all. Names that no service has are left out of it.
+    Status {
+        #[serde(default)]
+        names: Vec<String>,
+        #[serde(default)]
+        detail: bool,
+    },
     /// Answered by `Reply::Why`: the last transitions.
     Why { name: String },
     /// `Reply::Transition` for every change from now on, of these services or of all.
-    Events { names: Vec<String> },
+    Events {
+        #[serde(default)]
+        names: Vec<String>,
+    },
     /// Answered by `Reply::Processes`.
-    Processes { names: Vec<String>, all: bool },
+    Processes {
+        #[serde(default)]
+        names: Vec<String>,
+        #[serde(default)]
+        all: bool,
+    },
     /// Answered by `Reply::Rescanned` after all service directories have been read again.
     Rescan,
     /// Answered by `Reply::Shown`: every effective value of a definition and where it came from.
     Show { name: String },
     /// Answered by `Reply::ShuttingDown` at once; the connection closes at the end.
     Shutdown,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Request {
+    pub fn new(what: What) -> Self {
+        Self { version: VERSION, what }
+    }
+
+    /// Reads one line, without its newline. The error says what is wrong with it.
+    pub fn parse(line: &[u8]) -> Result<Self, String> {
+        if line.len() > REQUEST_BYTES_MAX {
+            return Err(format!("a request has at most {REQUEST_BYTES_MAX} bytes"));
+        }
+        let stamp: Stamp = serde_json::from_slice(line)
+            .map_err(|error| format!("cannot read the request: {error}; send one JSON object a line"))?;
+        match stamp.version {
+            Some(VERSION) => {}
+            Some(other) => {
+                return Err(format!("cannot speak version {other}; this svc speaks version {VERSION}"));
+            }
+            None => {
+                return Err(format!(
+                    "cannot read the request: it has no \"version\"; this svc speaks version {VERSION}"
+                ));
+            }
+        }
+        let request: Self =
+            serde_json::from_slice(line).map_err(|error| format!("cannot read the request: {error}"))?;
+        match &request.what {
+            What::Act { names, all: false, .. } | What::Processes { names, all: false }
+                if names.is_empty() =>
+            {
+                Err("cannot tell which services are meant; give \"names\", or \"all\": true".to_owned())
+            }
+            What::Ping
+            | What::Act { .. }
+            | What::Status { .. }
+            | What::Why { .. }
+            | What::Events { .. }
+            | What::Processes { .. }
+            | What::Rescan
+            | What::Show { .. }
+            | What::Shutdown => Ok(request),
+        }
+    }
+}
+
+/// Read first: a later version may have requests that this one cannot read.
+#[derive(Deserialize)]
+struct Stamp {
+    version: Option<u32>,
+}
+
+/// A message as it is sent: JSON and a newline. A newline within a string is escaped by JSON.
+pub fn line(message: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 /// One line to the client. Fields are added, never renamed.
@@ -78,6 +160,23 @@ pub enum Reply {
         kind: ErrorKind,
         message: String,
     },
+}
+
+impl Reply {
+    /// After this one the request has been answered, and the next may come.
+    pub fn is_last(&self) -> bool {
+        match self {
+            Reply::Pong { .. }
+            | Reply::End
+            | Reply::Status(_)
+            | Reply::Why { .. }
+            | Reply::Processes { .. }
+            | Reply::Rescanned { .. }
+            | Reply::Shown { .. }
+            | Reply::Error { .. } => true,
+            Reply::Outcome(_) | Reply::Transition(_) | Reply::ShuttingDown => false,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
