@@ -5,7 +5,12 @@
 //! from birth; 0, 1 and 2 are never owned.
 
 pub mod clock;
+pub mod epoll;
 pub mod event_fd;
+pub mod file;
+pub mod inotify;
+pub mod pipe;
 pub mod poll;
 pub mod terminal;
 pub mod unix_socket;
+pub mod priority;

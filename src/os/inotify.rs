@@ -1,0 +1,144 @@
+//! Being told of changes in directories: inotify(7).
+
+use std::ffi::OsString;
+use std::io;
+use std::ops::BitOr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, WatchDescriptor};
+
+/// The watches of one reader. Reading never blocks; wait with poll.
+#[derive(Debug)]
+pub struct Inotify(nix::sys::inotify::Inotify);
+
+/// The same for every `add` of the same directory, whatever the path was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WatchId(WatchDescriptor);
+
+/// A set of kinds of change: what is watched for, and what came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kinds(AddWatchFlags);
+
+impl Kinds {
+    pub const MODIFIED: Kinds = Kinds(AddWatchFlags::IN_MODIFY);
+    pub const ATTRIBUTES: Kinds = Kinds(AddWatchFlags::IN_ATTRIB);
+    pub const CREATED: Kinds = Kinds(AddWatchFlags::IN_CREATE);
+    pub const DELETED: Kinds = Kinds(AddWatchFlags::IN_DELETE);
+    pub const MOVED_FROM: Kinds = Kinds(AddWatchFlags::IN_MOVED_FROM);
+    pub const MOVED_TO: Kinds = Kinds(AddWatchFlags::IN_MOVED_TO);
+    pub const CLOSED_AFTER_WRITING: Kinds = Kinds(AddWatchFlags::IN_CLOSE_WRITE);
+    /// What is watched was itself removed or renamed.
+    pub const SELF_DELETED: Kinds = Kinds(AddWatchFlags::IN_DELETE_SELF);
+    pub const SELF_MOVED: Kinds = Kinds(AddWatchFlags::IN_MOVE_SELF);
+    /// Only for `add`: an error when the path is no directory.
+    pub const ONLY_DIRECTORY: Kinds = Kinds(AddWatchFlags::IN_ONLYDIR);
+    /// Only for `add`: a symbolic link is watched itself.
+    pub const NOT_FOLLOWED: Kinds = Kinds(AddWatchFlags::IN_DONT_FOLLOW);
+    /// Only told: events were lost, look at everything again. Its watch is none of the reader's.
+    pub const OVERFLOW: Kinds = Kinds(AddWatchFlags::IN_Q_OVERFLOW);
+    /// Only told: the watch is gone, with what was watched or by `remove`.
+    pub const FORGOTTEN: Kinds = Kinds(AddWatchFlags::IN_IGNORED);
+    /// Only told: the name is that of a directory.
+    pub const DIRECTORY: Kinds = Kinds(AddWatchFlags::IN_ISDIR);
+
+    /// Whether at least one of `others` is among these.
+    pub fn any(self, others: Kinds) -> bool {
+        self.0.intersects(others.0)
+    }
+}
+
+impl BitOr for Kinds {
+    type Output = Kinds;
+
+    fn bitor(self, other: Kinds) -> Kinds {
+        Kinds(self.0 | other.0)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub watch: WatchId,
+    /// The entry of the watched directory; none when it is about what is watched itself.
+    pub name: Option<OsString>,
+    pub kinds: Kinds,
+}
+
+impl Inotify {
+    /// Fails with EMFILE above /proc/sys/fs/inotify/max_user_instances (128 by default).
+    pub fn new() -> io::Result<Self> {
+        let flags = InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK;
+        Ok(Self(nix::sys::inotify::Inotify::init(flags)?))
+    }
+
+    /// Replaces what an earlier watch of the same file or directory was for. Fails with ENOSPC
+    /// above /proc/sys/fs/inotify/max_user_watches.
+    pub fn add(&self, path: &Path, what: Kinds) -> io::Result<WatchId> {
+        Ok(WatchId(self.0.add_watch(path, what.0)?))
+    }
+
+    /// Says nothing when the watch has gone with what was watched.
+    pub fn remove(&self, watch: WatchId) -> io::Result<()> {
+        match self.0.rm_watch(watch.0) {
+            Ok(()) | Err(Errno::EINVAL) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// All that has come, oldest first; nothing when nothing has.
+    pub fn read(&self) -> io::Result<Vec<Event>> {
+        let mut all = Vec::new();
+        loop {
+            match self.0.read_events() {
+                Ok(some) => all.extend(some.into_iter().map(|event| Event {
+                    watch: WatchId(event.wd),
+                    name: event.name,
+                    kinds: Kinds(event.mask),
+                })),
+                Err(Errno::EAGAIN) => return Ok(all),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
+impl AsFd for Inotify {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_directory_is_told_by_name_and_a_quiet_watch_tells_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let inotify = Inotify::new().unwrap();
+        let watch = inotify.add(place.path(), Kinds::CREATED | Kinds::DELETED | Kinds::ONLY_DIRECTORY).unwrap();
+        assert_eq!(inotify.read().unwrap(), []);
+        std::fs::create_dir(place.path().join("web")).unwrap();
+        let came = inotify.read().unwrap();
+        assert_eq!(came.len(), 1);
+        assert_eq!(came[0].watch, watch);
+        assert_eq!(came[0].name.as_deref(), Some("web".as_ref()));
+        assert!(came[0].kinds.any(Kinds::CREATED) && came[0].kinds.any(Kinds::DIRECTORY));
+        inotify.remove(watch).unwrap();
+        assert!(inotify.read().unwrap()[0].kinds.any(Kinds::FORGOTTEN));
+        inotify.remove(watch).unwrap();
+    }
+
+    #[test]
+    fn more_events_than_one_read_takes_all_arrive() {
+        let place = tempfile::tempdir().unwrap();
+        let inotify = Inotify::new().unwrap();
+        inotify.add(place.path(), Kinds::CREATED).unwrap();
+        for number in 0..1_000 {
+            std::fs::write(place.path().join(format!("file-{number}")), "").unwrap();
+        }
+        assert_eq!(inotify.read().unwrap().len(), 1_000);
+    }
+}
