@@ -1,9 +1,32 @@
 //! Role 2: reads the service directories, runs the life-cycle, talks to clients. It can be killed
 //! at any moment: it holds nothing that cannot be rebuilt from the guardian's table and the disk.
+//!
+//! One datum through the house: a client's line becomes an `Input`, `requests` makes Events of it,
+//! the life-cycle answers with Actions, `perform` turns them into Orders; the guardian's Report
+//! comes back as an `Input`, becomes an Event, and the Answer goes to the client.
+
+mod boot;
+mod definitions;
+mod directories;
+mod event_loop;
+mod history;
+mod inbox;
+mod launch;
+mod link;
+mod perform;
+mod place;
+mod reports;
+mod requests;
+mod status;
+mod tree;
+mod words;
 
 use std::path::PathBuf;
 
-/// What the guardian's arguments say.
+pub use event_loop::run;
+pub use place::Place;
+
+/// What the guardian's arguments say. All paths are absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
     pub services_dir: PathBuf,
@@ -13,10 +36,6 @@ pub struct Setup {
     pub place: Place,
 }
 
-/// Where svc runs: decides the defaults for the environment, the console and the shutdown budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    Terminal,
-    Container,
-    System,
-}
+/// The descriptors that the guardian gives its supervisor.
+const GUARDIAN_DESCRIPTOR: i32 = 3;
+const CONTROL_DESCRIPTOR: i32 = 4;

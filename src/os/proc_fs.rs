@@ -1,0 +1,160 @@
+//! What /proc says about processes: stat, children, environment.
+
+use std::fs;
+use std::io;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+
+/// The fields of /proc/PID/stat that a supervisor needs (proc_pid_stat(5)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessStat {
+    pub pid: i32,
+    /// At most 15 bytes, as exec or prctl left it.
+    pub command: String,
+    /// `R`, `S`, `D`, `T`, `Z`, `X` …
+    pub state: char,
+    pub ppid: i32,
+    pub pgid: i32,
+    pub sid: i32,
+    /// Device number of the controlling terminal, 0 for none.
+    pub tty: i32,
+    pub tpgid: i32,
+    /// User and system time in clock ticks (of 10 ms).
+    pub cpu_ticks: u64,
+    pub nice: i64,
+    pub threads: i64,
+    /// Clock ticks since boot.
+    pub start_ticks: u64,
+}
+
+/// Reads /proc/PID/stat. NotFound when there is no such process.
+pub fn stat(pid: i32) -> io::Result<ProcessStat> {
+    let text = fs::read(format!("/proc/{pid}/stat"))?;
+    parse_stat(&String::from_utf8_lossy(&text)).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+fn parse_stat(text: &str) -> Option<ProcessStat> {
+    // The command may itself contain blanks and parentheses: it ends at the last one.
+    let (pid, rest) = text.split_once(" (")?;
+    let (command, rest) = rest.rsplit_once(") ")?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let number = |index: usize| fields.get(index)?.parse::<i64>().ok();
+    let small = |index: usize| i32::try_from(number(index)?).ok();
+    let ticks = |index: usize| u64::try_from(number(index)?).ok();
+    Some(ProcessStat {
+        pid: pid.parse().ok()?,
+        command: command.to_owned(),
+        state: fields.first()?.chars().next()?,
+        ppid: small(1)?,
+        pgid: small(2)?,
+        sid: small(3)?,
+        tty: small(4)?,
+        tpgid: small(5)?,
+        cpu_ticks: ticks(11)?.saturating_add(ticks(12)?),
+        nice: number(16)?,
+        threads: number(17)?,
+        start_ticks: ticks(19)?,
+    })
+}
+
+/// The direct children of a process, of all its threads. Empty when the process is gone.
+///
+/// Source: /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN); where the kernel has none, the parent
+/// of every process is looked at.
+pub fn children(pid: i32) -> Vec<i32> {
+    let tasks = format!("/proc/{pid}/task");
+    // Most processes have one thread: that saves listing the directory.
+    let main_thread = read_children(&format!("{tasks}/{pid}/children"));
+    let threads = fs::metadata(&tasks).map(|tasks| tasks.nlink().saturating_sub(2)).unwrap_or(0);
+    match main_thread {
+        Ok(found) if threads <= 1 => found,
+        Ok(_) => {
+            let threads = fs::read_dir(&tasks).into_iter().flatten().flatten();
+            threads.filter_map(|task| read_children(&task.path().join("children")).ok()).flatten().collect()
+        }
+        Err(_) if threads == 0 => Vec::new(),
+        Err(_) => all_processes().into_iter().filter(|&other| stat(other).is_ok_and(|s| s.ppid == pid)).collect(),
+    }
+}
+
+fn read_children<P: AsRef<std::path::Path>>(path: &P) -> io::Result<Vec<i32>> {
+    let mut text = String::new();
+    fs::File::open(path)?.read_to_string(&mut text)?;
+    Ok(text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+}
+
+/// A process and all that descend from it, parents before children.
+pub fn descendants(root: i32) -> Vec<i32> {
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(&pid) = found.get(next) {
+        next += 1;
+        for child in children(pid) {
+            if !found.contains(&child) {
+                found.push(child);
+            }
+        }
+    }
+    found
+}
+
+fn all_processes() -> Vec<i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Whether the process was started with `variable` (`KEY=VALUE`) in its environment. False when it
+/// cannot be read or the program wrote over it.
+pub fn environment_has(pid: i32, variable: &str) -> bool {
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|block| block.split(|&byte| byte == 0).any(|entry| entry == variable.as_bytes()))
+}
+
+/// The command line with blanks between the words; `[command]` where there is none (zombies).
+pub fn command_line(stat: &ProcessStat) -> String {
+    let words = fs::read(format!("/proc/{}/cmdline", stat.pid)).unwrap_or_default();
+    let words = words.strip_suffix(b"\0").unwrap_or(&words);
+    if words.is_empty() {
+        return format!("[{}]{}", stat.command, if stat.state == 'Z' { " <defunct>" } else { "" });
+    }
+    String::from_utf8_lossy(words).replace('\0', " ")
+}
+
+/// The effective uid of a process.
+pub fn uid(pid: i32) -> io::Result<u32> {
+    Ok(fs::metadata(format!("/proc/{pid}"))?.uid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{children, environment_has, parse_stat, stat};
+
+    #[test]
+    fn a_command_with_blanks_and_parentheses_is_read_whole() {
+        let line = "7 (a) b (c) S 1 7 7 34816 9 4194304 1 2 3 4 50 60 0 0 20 5 3 0 999 1 1";
+        let read = parse_stat(line).unwrap();
+        assert_eq!(read.command, "a) b (c");
+        assert_eq!((read.ppid, read.pgid, read.sid, read.tty, read.tpgid), (1, 7, 7, 34816, 9));
+        assert_eq!((read.cpu_ticks, read.nice, read.threads, read.start_ticks), (110, 5, 3, 999));
+    }
+
+    #[test]
+    fn a_truncated_line_is_no_process() {
+        assert_eq!(parse_stat("7 (a) S 1 7"), None);
+        assert_eq!(parse_stat(""), None);
+    }
+
+    #[test]
+    fn a_child_is_found_under_its_parent() {
+        let mut child = std::process::Command::new("sleep").arg("60").env("MARK", "here").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let parent = i32::try_from(std::process::id()).unwrap();
+        assert!(children(parent).contains(&pid));
+        assert_eq!(stat(pid).unwrap().ppid, parent);
+        assert!(environment_has(pid, "MARK=here"));
+        assert!(!environment_has(pid, "MARK=her"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(stat(pid).is_err());
+    }
+}

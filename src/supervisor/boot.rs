@@ -1,0 +1,240 @@
+//! The one way in: take over what is there. On the first day that is nothing.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::os::fd::OwnedFd;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use serde::{Deserialize, Serialize};
+
+use super::event_loop::{Supervisor, now};
+use super::inbox::{INBOX_INPUTS_MAX, Input};
+use super::link::GuardianLink;
+use super::{CONTROL_DESCRIPTOR, GUARDIAN_DESCRIPTOR, Setup, directories};
+use crate::control::Server;
+use crate::lifecycle::{Event, Memory, Name, Pid, StateWord, Wanted};
+use crate::logger::{ConsoleSetup, Logger, LoggerSetup};
+use crate::os::{descriptor, users};
+use crate::protocol::guardian::{Child, KnownState, Order, Report, Role, VERSION};
+
+/// What the guardian keeps of a service for the next supervisor, as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Note {
+    pub memory: Memory,
+    /// Fingerprint of the definition that the running process was started from.
+    pub launched: Option<u64>,
+}
+
+/// Everything that is ready before the first event.
+pub struct Handover {
+    pub setup: Setup,
+    pub link: GuardianLink,
+    pub server: Server,
+    pub logger: Logger,
+    pub inbox: Receiver<Input>,
+    pub guardian: Pid,
+    pub supervisors_started: u32,
+    pub remarks: Vec<String>,
+}
+
+/// The guardian's table as it was told.
+#[derive(Default)]
+struct Table {
+    known: Vec<(Child, Pid, KnownState)>,
+    pipes: Vec<(Name, OwnedFd)>,
+    notes: BTreeMap<Name, Vec<u8>>,
+}
+
+/// Errors are in words: what could not be had.
+pub fn take_over(setup: Setup) -> Result<Handover, String> {
+    let adopt = |number: i32, what: &str| {
+        descriptor::inherited(number).map_err(|error| {
+            format!("cannot use descriptor {number} ({what}): {error}; this role is started by the guardian only")
+        })
+    };
+    let socket = adopt(GUARDIAN_DESCRIPTOR, "the line to the guardian")?;
+    let listener = adopt(CONTROL_DESCRIPTOR, "the control socket")?;
+    let (sender, inbox) = bounded(INBOX_INPUTS_MAX);
+
+    let mut link = GuardianLink::new(socket);
+    link.push(Order::Hello { version: VERSION });
+    link.flush().map_err(|error| format!("cannot greet the guardian: {error}"))?;
+    link.listen(sender.clone()).map_err(|error| format!("cannot start a thread: {error}"))?;
+
+    let mut remarks = Vec::new();
+    if let Err(error) = directories::watch(&setup.services_dir, sender.clone()) {
+        remarks.push(format!("cannot watch {}: {error}; run `svc rescan` after edits", setup.services_dir.display()));
+    }
+    let logger = start_logger(&setup, sender.clone())?;
+    let server = start_server(listener, sender)?;
+    Ok(Handover {
+        setup,
+        link,
+        server,
+        logger,
+        inbox,
+        guardian: Pid(users::parent_pid()),
+        supervisors_started: 0,
+        remarks,
+    })
+}
+
+fn start_logger(setup: &Setup, inbox: Sender<Input>) -> Result<Logger, String> {
+    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let console = setup.place.has_console().then_some(ConsoleSetup { colour });
+    let logger_setup = LoggerSetup { log_dir: setup.log_dir.clone(), console };
+    let facts = move |fact| {
+        if let Err(unsent) = inbox.send(Input::Logger(fact)) {
+            drop(unsent);
+        }
+    };
+    Logger::start(logger_setup, facts).map_err(|error| format!("cannot start the logger: {error}"))
+}
+
+fn start_server(listener: OwnedFd, inbox: Sender<Input>) -> Result<Server, String> {
+    let requests = move |incoming| match inbox.try_send(Input::Client(incoming)) {
+        Ok(()) => true,
+        Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+    };
+    Server::start(listener, users::own_uid(), requests).map_err(|error| format!("cannot serve clients: {error}"))
+}
+
+/// Tells the guardian that all is done and waits until it has gone: who waits for us to end knows
+/// then that the lock is free.
+pub fn dismiss_guardian(link: &mut GuardianLink, inbox: &Receiver<Input>) {
+    link.push(Order::Exit { code: 0 });
+    if link.flush().is_err() {
+        return;
+    }
+    while let Ok(input) = inbox.recv() {
+        if matches!(input, Input::GuardianLost { .. }) {
+            return;
+        }
+    }
+}
+
+impl Supervisor {
+    /// Reads all directories, picks up what a predecessor left, and starts what is to be started.
+    pub fn boot(&mut self) {
+        let table = self.learn_table();
+        for (name, pipe) in table.pipes {
+            self.services.entry(name.clone()).or_default().pipe_asked = true;
+            self.attach_pipe(&name, pipe);
+        }
+        let mut running = BTreeMap::new();
+        let mut exited = Vec::new();
+        for (child, pid, state) in table.known {
+            self.forest.planted(pid, &child.name);
+            if child.role == Role::Run {
+                running.insert(child.name.clone(), pid);
+            }
+            if let KnownState::Exited { exit, .. } = state {
+                exited.push((child, pid, exit));
+            }
+        }
+        let mut notes = table.notes;
+        self.list_services();
+        let mut names: Vec<Name> = self.services.keys().cloned().collect();
+        names.extend(notes.keys().chain(running.keys()).filter(|name| !self.services.contains_key(*name)).cloned());
+        names.dedup();
+        for name in names {
+            let note = notes.remove(&name);
+            let main = running.remove(&name);
+            self.boot_service(&name, note, main);
+        }
+        for (child, pid, exit) in exited {
+            self.child_exited(child, pid, exit);
+        }
+        self.drain();
+    }
+
+    /// Waits for the guardian's answer to Hello, to its end.
+    fn learn_table(&mut self) -> Table {
+        let mut table = Table::default();
+        loop {
+            let Some((reports, mut descriptors)) = self.next_table_reports() else { return table };
+            for report in reports {
+                match report {
+                    Report::Welcome { pid, supervisors_started, .. } => {
+                        self.guardian = pid;
+                        self.supervisors_started = supervisors_started;
+                        self.forest = super::tree::Forest::new(pid, self.own);
+                    }
+                    Report::Known { child, pid, state, .. } => table.known.push((child, pid, state)),
+                    Report::Pipe { name } => {
+                        table.pipes.extend(descriptors.pop_front().map(|pipe| (name, pipe)));
+                    }
+                    Report::Note { name, note } => {
+                        table.notes.insert(name, note);
+                    }
+                    Report::TableEnd => return table,
+                    // What happened before the table was written is in the table.
+                    Report::Started { .. } | Report::LaunchFailed { .. } | Report::Exited { .. } => {}
+                    Report::Reaped { .. } | Report::PipeFailed { .. } => {}
+                    Report::Signalled { signal, .. } => self.take_signal(signal),
+                    Report::Complaint { text } => self.say(&text),
+                }
+            }
+        }
+    }
+
+    fn boot_service(&mut self, name: &Name, note: Option<Vec<u8>>, running: Option<Pid>) {
+        let readable = self.services.contains_key(name);
+        if readable && name.logged_service().is_none() {
+            self.read_service(name);
+        }
+        let note = note.and_then(|note| match serde_json::from_slice::<Note>(&note) {
+            Ok(note) => Some(note),
+            Err(error) => {
+                self.say(&format!("{name}: cannot read what was noted of it: {error}; its state is rebuilt"));
+                None
+            }
+        });
+        if note.is_some() || running.is_some() {
+            self.resume(name, note, running);
+        } else {
+            self.boot_fresh(name);
+        }
+    }
+
+    fn resume(&mut self, name: &Name, note: Option<Note>, running: Option<Pid>) {
+        let present = self.services.get(name).is_some_and(|service| service.defined);
+        if !present {
+            self.define_placeholder(name);
+        }
+        match note {
+            Some(note) => {
+                if let Some(service) = self.services.get_mut(name) {
+                    service.launched = note.launched;
+                }
+                self.step(Event::Resume { name: name.clone(), memory: note.memory, running });
+            }
+            // Started in the last instant of a supervisor that had no time to note it.
+            None => self.step(Event::Resume { name: name.clone(), memory: unnoted(), running }),
+        }
+        if !present && !self.setup.services_dir.join(name.as_str()).is_dir() {
+            self.step(Event::Remove { name: name.clone() });
+        }
+    }
+}
+
+fn unnoted() -> Memory {
+    Memory {
+        wanted: Wanted::Up,
+        state: StateWord::Starting,
+        since_nanoseconds: now().nanoseconds,
+        paused: false,
+        restarts: 0,
+        attempt: 0,
+        last_exit: None,
+        last_start_nanoseconds: None,
+        last_main: None,
+        deadline_nanoseconds: None,
+        stop_step: 0,
+        restart_after_stop: false,
+        remove_after_stop: false,
+        adopted: false,
+        reason: None,
+        deaths_nanoseconds: Vec::new(),
+    }
+}

@@ -1,0 +1,282 @@
+//! The supervisor's main thread: one input at a time, events into the life-cycle, actions out.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::Setup;
+use super::boot::{self, Handover};
+use super::history::History;
+use super::inbox::Input;
+use super::launch::Planner;
+use super::link::GuardianLink;
+use super::requests::{OpenRequest, Subscriber, WaitingTail};
+use super::tree::Forest;
+use crate::control::{ClientId, Server};
+use crate::lifecycle::{Action, Event, Lifecycle, Name, Pid, RequestId, Time};
+use crate::logger::Logger;
+use crate::os::clock;
+use crate::service::Definition;
+
+/// A program that was left running when its main process exited 0 gets this long to make a session
+/// of its own (`exec setsid PROGRAM`), looked at so many times.
+const SESSION_PATIENCE: Duration = Duration::from_millis(20);
+const SESSION_LOOKS: u32 = 10;
+
+/// What is known of a service besides its life-cycle.
+#[derive(Debug, Default)]
+pub struct Service {
+    /// The last one without errors. None: there never was one.
+    pub definition: Option<Arc<Definition>>,
+    /// What is wrong with the directory now, as `svc check` prints it.
+    pub problems: Vec<String>,
+    /// Of the directory as last read.
+    pub fingerprint: u64,
+    /// Of the definition that the running process was started from.
+    pub launched: Option<u64>,
+    pub history: History,
+    pub pipe_asked: bool,
+    /// The service was told to the life-cycle.
+    pub defined: bool,
+}
+
+/// A tree check that is repeated a little later.
+#[derive(Debug)]
+pub struct LaterLook {
+    pub at: Time,
+    pub looks: u32,
+    pub main: Pid,
+}
+
+pub struct Supervisor {
+    pub setup: Setup,
+    pub core: Lifecycle,
+    pub services: BTreeMap<Name, Service>,
+    /// Events that came up while actions were performed.
+    pub events: VecDeque<Event>,
+    pub link: GuardianLink,
+    pub server: Server,
+    pub logger: Logger,
+    pub planner: Planner,
+    pub forest: Forest,
+    pub guardian: Pid,
+    pub own: Pid,
+    /// Since 1970.
+    pub since: Duration,
+    pub supervisors_started: u32,
+    pub remarks: Vec<String>,
+    pub later_looks: BTreeMap<Name, LaterLook>,
+    /// Services whose main process has gone and whose tree was not empty when last looked at.
+    pub thinning: BTreeMap<Name, Pid>,
+    pub requests: BTreeMap<RequestId, OpenRequest>,
+    pub requests_made: u64,
+    pub subscribers: Vec<Subscriber>,
+    pub tails: BTreeMap<u64, WaitingTail>,
+    pub shutdown_clients: Vec<ClientId>,
+    /// Services whose log cannot be written now, and why.
+    pub log_troubles: BTreeMap<Name, String>,
+    /// What came while the guardian's table was being told.
+    pub early: VecDeque<Input>,
+    inbox: Receiver<Input>,
+    /// Set when everything has ended.
+    pub ended: bool,
+    lost: bool,
+}
+
+/// The supervisor's life. Returns its exit code.
+pub fn run(setup: Setup) -> i32 {
+    match boot::take_over(setup) {
+        Ok(handover) => {
+            let mut supervisor = Supervisor::new(handover);
+            supervisor.boot();
+            supervisor.live()
+        }
+        Err(why) => {
+            eprintln!("svc: {why}");
+            111
+        }
+    }
+}
+
+impl Supervisor {
+    fn new(handover: Handover) -> Self {
+        let Handover { setup, link, server, logger, inbox, guardian, supervisors_started, remarks } = handover;
+        let own = Pid(crate::os::users::own_pid());
+        Self {
+            planner: Planner::new(setup.place),
+            setup,
+            core: Lifecycle::new(),
+            services: BTreeMap::new(),
+            events: VecDeque::new(),
+            link,
+            server,
+            logger,
+            forest: Forest::new(guardian, own),
+            guardian,
+            own,
+            since: clock::wall(),
+            supervisors_started,
+            remarks,
+            later_looks: BTreeMap::new(),
+            thinning: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            requests_made: 0,
+            subscribers: Vec::new(),
+            tails: BTreeMap::new(),
+            shutdown_clients: Vec::new(),
+            log_troubles: BTreeMap::new(),
+            early: VecDeque::new(),
+            inbox,
+            ended: false,
+            lost: false,
+        }
+    }
+
+    /// `None` when every source has ended.
+    pub fn next_raw_input(&mut self) -> Option<Input> {
+        self.inbox.recv().ok()
+    }
+
+    fn live(mut self) -> i32 {
+        while let Some(input) = self.early.pop_front() {
+            self.take(input);
+        }
+        while !self.ended && !self.lost {
+            self.flush();
+            match self.next_input() {
+                Ok(input) => self.take(input),
+                Err(RecvTimeoutError::Timeout) => self.time_passed(),
+                Err(RecvTimeoutError::Disconnected) => self.lost = true,
+            }
+            // Orders that follow from inputs that are already here go out together.
+            while let Ok(input) = self.inbox.try_recv() {
+                self.take(input);
+                if self.ended || self.lost {
+                    break;
+                }
+            }
+        }
+        self.end()
+    }
+
+    fn next_input(&self) -> Result<Input, RecvTimeoutError> {
+        let looks = self.later_looks.values().map(|look| look.at);
+        match looks.chain(self.core.next_deadline()).min() {
+            None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(deadline) => self.inbox.recv_timeout(deadline.since(now())),
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        self.forest.look_anew();
+        match input {
+            Input::Reports { reports, descriptors } => self.take_reports(reports, descriptors),
+            Input::GuardianLost { why } => {
+                self.say(&format!("{why}; the services go on without a supervisor"));
+                self.lost = true;
+            }
+            Input::Client(incoming) => self.take_client(incoming),
+            Input::Logger(fact) => self.take_fact(fact),
+            Input::Directories(news) => self.take_directory_news(news),
+        }
+    }
+
+    fn time_passed(&mut self) {
+        self.forest.look_anew();
+        self.step(Event::Tick);
+        let now = now();
+        let due: Vec<(Name, Pid)> = self
+            .later_looks
+            .iter()
+            .filter(|(_, look)| look.at <= now)
+            .map(|(name, look)| (name.clone(), look.main))
+            .collect();
+        for (name, main) in due {
+            self.check_tree(name, main);
+        }
+        self.drain();
+    }
+
+    /// Gives one event to the life-cycle and performs what follows, to the end.
+    pub fn step(&mut self, event: Event) {
+        self.events.push_back(event);
+        self.drain();
+    }
+
+    pub fn drain(&mut self) {
+        let mut actions: Vec<Action> = Vec::new();
+        while let Some(event) = self.events.pop_front() {
+            self.core.step(now(), event, &mut actions);
+            for action in actions.drain(..) {
+                self.perform(action);
+            }
+            if let Err(error) = self.link.flush_when_large() {
+                self.orders_failed(&error);
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Err(error) = self.link.flush() {
+            self.orders_failed(&error);
+        }
+    }
+
+    fn orders_failed(&mut self, error: &std::io::Error) {
+        self.say(&format!("cannot send orders to the guardian: {error}"));
+        self.lost = true;
+    }
+
+    /// The answer to `CheckTree`. A program that is just making a session of its own is given time
+    /// for it.
+    pub fn check_tree(&mut self, name: Name, main: Pid) {
+        let found = self.forest.left(&name, main);
+        let looks = self.later_looks.remove(&name).map_or(0, |look| look.looks);
+        let may_become_adoptable = found.adoptable.is_none() && !found.left.is_empty() && self.exited_well(&name);
+        if may_become_adoptable && looks < SESSION_LOOKS {
+            let look = LaterLook { at: now() + SESSION_PATIENCE, looks: looks + 1, main };
+            self.later_looks.insert(name, look);
+            return;
+        }
+        if found.left.is_empty() {
+            self.thinning.remove(&name);
+        } else {
+            self.thinning.insert(name.clone(), main);
+        }
+        self.events.push_back(Event::TreeChecked { name, found });
+    }
+
+    fn exited_well(&self, name: &Name) -> bool {
+        use crate::lifecycle::{Exit, Wanted};
+        let view = self.core.view(name);
+        !self.core.shutting_down()
+            && !self.thinning.contains_key(name)
+            && view.is_some_and(|view| view.last_exit == Some(Exit::Code(0)) && view.wanted == Wanted::Up)
+    }
+
+    /// svc's own words: to the console where there is one, else to its standard error.
+    pub fn say(&self, text: &str) {
+        self.logger.say(text.to_owned());
+    }
+
+    fn end(mut self) -> i32 {
+        if self.ended {
+            self.sweep();
+        }
+        self.logger.finish();
+        if self.ended {
+            boot::dismiss_guardian(&mut self.link, &self.inbox);
+        }
+        0
+    }
+}
+
+pub fn now() -> Time {
+    Time::from_nanoseconds(clock::monotonic_nanoseconds())
+}
+
+/// Hands descriptors out in the order in which the reports ask for them.
+pub type Descriptors = VecDeque<OwnedFd>;

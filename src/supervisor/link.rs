@@ -1,0 +1,89 @@
+//! The supervisor's end of its line to the guardian: orders are gathered and sent in batches.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
+
+use crossbeam_channel::Sender;
+
+use super::inbox::Input;
+use crate::os::seqpacket;
+use crate::protocol::guardian::{Order, decode_reports, encode_orders};
+
+/// A batch is sent when it has grown to this. Smaller than the largest datagram, so that one more
+/// order of usual size always fits.
+const BATCH_BYTES: usize = 32 * 1024;
+
+/// More passed descriptors than this do not fit in one datagram.
+const BATCH_DESCRIPTORS: usize = 200;
+
+/// Sends orders. Orders of one step of the life-cycle travel in one datagram, so that a supervisor
+/// that dies in between leaves either all of them or none.
+#[derive(Debug)]
+pub struct GuardianLink {
+    socket: OwnedFd,
+    pending: Vec<u8>,
+    descriptors: Vec<OwnedFd>,
+}
+
+impl GuardianLink {
+    pub fn new(socket: OwnedFd) -> Self {
+        Self { socket, pending: Vec::with_capacity(BATCH_BYTES), descriptors: Vec::new() }
+    }
+
+    pub fn push(&mut self, order: Order) {
+        encode_orders(&[order], &mut self.pending);
+    }
+
+    /// The index under which `Stdio::Passed` names this descriptor in the datagram now being filled.
+    pub fn pass(&mut self, descriptor: OwnedFd) -> u8 {
+        self.descriptors.push(descriptor);
+        u8::try_from(self.descriptors.len() - 1).unwrap_or(u8::MAX)
+    }
+
+    /// Call between two steps: sends when the batch is large.
+    pub fn flush_when_large(&mut self) -> io::Result<()> {
+        if self.pending.len() >= BATCH_BYTES || self.descriptors.len() >= BATCH_DESCRIPTORS {
+            return self.flush();
+        }
+        Ok(())
+    }
+
+    pub fn flush(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let passed: Vec<_> = self.descriptors.iter().map(AsFd::as_fd).collect();
+        let sent = seqpacket::send(self.socket.as_fd(), &self.pending, &passed);
+        self.pending.clear();
+        self.descriptors.clear();
+        sent
+    }
+
+    /// Starts the thread that turns reports into inputs, until the guardian's end closes.
+    pub fn listen(&self, inbox: Sender<Input>) -> io::Result<()> {
+        let socket = self.socket.try_clone()?;
+        thread::Builder::new().name("reports".to_owned()).spawn(move || {
+            let last = loop {
+                match next_reports(&socket) {
+                    Ok(input) if inbox.send(input).is_ok() => {}
+                    // The main thread has ended: nobody reads any more.
+                    Ok(_) => return,
+                    Err(why) => break Input::GuardianLost { why },
+                }
+            };
+            if let Err(unsent) = inbox.send(last) {
+                drop(unsent);
+            }
+        })?;
+        Ok(())
+    }
+}
+
+fn next_reports(socket: &OwnedFd) -> Result<Input, String> {
+    let message = seqpacket::receive(socket.as_fd())
+        .map_err(|error| format!("cannot read from the guardian: {error}"))?
+        .ok_or_else(|| "the guardian has gone".to_owned())?;
+    let reports = decode_reports(&message.bytes).map_err(|error| format!("the guardian sent nonsense: {error}"))?;
+    Ok(Input::Reports { reports, descriptors: message.descriptors })
+}

@@ -1,0 +1,233 @@
+//! Actions of the life-cycle become deeds. The one file that acts on the world.
+
+use std::fs;
+use std::path::Path;
+
+use super::event_loop::{Supervisor, now};
+use super::launch::{Planned, Purpose};
+use super::words::io_failure;
+use crate::lifecycle::{Action, Cause, Event, Exit, Memory, Name, Pid, Scope, Signal, Transition};
+use crate::os::{clock, file};
+use crate::protocol::guardian::{Child, Order, Role, Stdio};
+use crate::service::Reload;
+
+impl Supervisor {
+    pub fn perform(&mut self, action: Action) {
+        match action {
+            Action::Launch { name } => self.launch(name),
+            Action::Finish { name, exit, main } => self.run_beside(name, Role::Finish, Purpose::Finish { exit, main }),
+            Action::Signal { name, signal, scope } => self.signal(&name, signal, scope),
+            Action::KillFinish { name } => self.order_signal(&name, Role::Finish, Signal::KILL, true),
+            Action::CheckTree { name, main } => self.check_tree(name, main),
+            Action::Stand { name } => {
+                if self.is_up_to_date(&name) {
+                    self.link.push(Order::Stand { child: Child { name, role: Role::Run } });
+                }
+            }
+            Action::Unstand { name } => self.link.push(Order::Unstand { child: Child { name, role: Role::Run } }),
+            Action::Reload { name } => self.reload(name),
+            Action::CloseLogPipe { name } => {
+                if let Some(service) = name.logged_service() {
+                    self.link.push(Order::ClosePipeWriter { name: service });
+                }
+            }
+            Action::Answer { id, name, outcome } => self.answer(id, name, outcome),
+            Action::Remember { name, memory } => self.remember(name, memory),
+            Action::Changed { name, transition } => self.changed(name, transition),
+            Action::Forgotten { name } => self.forget(name),
+            Action::Ended => self.ended = true,
+        }
+    }
+
+    fn launch(&mut self, name: Name) {
+        self.later_looks.remove(&name);
+        self.thinning.remove(&name);
+        let service = self.services.get_mut(&name);
+        let Some((definition, service)) = service.and_then(|s| s.definition.clone().map(|d| (d, s))) else {
+            let cause = "its service directory was never read without errors".to_owned();
+            self.events.push_back(Event::LaunchFailed { name, cause });
+            return;
+        };
+        service.launched = Some(definition.fingerprint);
+        match self.planner.plan(&definition, Purpose::Run) {
+            Ok(planned) => self.order_launch(Child { name, role: Role::Run }, planned),
+            Err(cause) => self.events.push_back(Event::LaunchFailed { name, cause }),
+        }
+    }
+
+    fn order_launch(&mut self, child: Child, planned: Planned) {
+        let Planned { mut plan, descriptors } = planned;
+        if let Some(logged) = &plan.log_pipe {
+            let service = self.services.entry(logged.clone()).or_default();
+            if !std::mem::replace(&mut service.pipe_asked, true) {
+                self.link.push(Order::OpenPipe { name: logged.clone() });
+            }
+        }
+        let indices: Vec<u8> = descriptors.into_iter().map(|descriptor| self.link.pass(descriptor)).collect();
+        for stdio in &mut plan.stdio {
+            if let Stdio::Passed(index) = stdio {
+                *index = indices.get(usize::from(*index)).copied().unwrap_or(u8::MAX);
+            }
+        }
+        self.link.push(Order::Launch { child, plan: Box::new(plan) });
+    }
+
+    /// Starts `finish` or the reload command beside the main process.
+    fn run_beside(&mut self, name: Name, role: Role, purpose: Purpose) {
+        let definition = self.services.get(&name).and_then(|service| service.definition.clone());
+        let planned = match &definition {
+            Some(definition) => self.planner.plan(definition, purpose),
+            None => Err("its service directory was never read without errors".to_owned()),
+        };
+        match planned {
+            Ok(planned) => self.order_launch(Child { name, role }, planned),
+            Err(why) => self.beside_failed(name, role, why),
+        }
+    }
+
+    pub fn beside_failed(&mut self, name: Name, role: Role, why: String) {
+        match role {
+            Role::Finish => {
+                self.say(&format!("{name}: finish: {why}"));
+                self.events.push_back(Event::FinishExited { name, exit: Exit::Unknown });
+            }
+            Role::Reload | Role::Run => self.events.push_back(Event::Reloaded { name, result: Err(why) }),
+        }
+    }
+
+    fn reload(&mut self, name: Name) {
+        let definition = self.services.get(&name).and_then(|service| service.definition.clone());
+        let main = self.core.view(&name).and_then(|view| view.pid);
+        match (definition.as_deref().map(|definition| &definition.reload), main) {
+            (Some(Reload::Signal(signal)), Some(_)) => {
+                self.order_signal(&name, Role::Run, *signal, false);
+                self.events.push_back(Event::Reloaded { name, result: Ok(()) });
+            }
+            (Some(Reload::Command(_)), Some(main)) => self.run_beside(name, Role::Reload, Purpose::Reload { main }),
+            (None, _) | (_, None) => {
+                self.events.push_back(Event::Reloaded { name, result: Err("it does not run".to_owned()) });
+            }
+        }
+    }
+
+    /// The signal and after it CONT, so that a stopped process sees it.
+    fn signal(&mut self, name: &Name, signal: Signal, scope: Scope) {
+        let view = self.core.view(name);
+        let main = view.as_ref().and_then(|view| view.pid);
+        let thinning = self.thinning.get(name).copied();
+        let wakes = ![Signal::STOP, Signal::CONT, Signal::KILL].contains(&signal);
+        // Looked up before the first signal: what it ends cannot be walked any more.
+        let beyond = match scope {
+            Scope::Tree => self.forest.beyond_group(name, main, thinning),
+            Scope::Group if main.is_none() => self.forest.beyond_group(name, main, thinning),
+            Scope::Group | Scope::Main => Vec::new(),
+        };
+        let signals = std::iter::once(signal).chain(wakes.then_some(Signal::CONT));
+        for signal in signals {
+            if main.is_some() {
+                self.order_signal(name, Role::Run, signal, scope != Scope::Main);
+            }
+            for pid in &beyond {
+                if let Err(why) = self.forest.signal(*pid, signal.0) {
+                    self.say(&format!("{name}: {why}"));
+                }
+            }
+        }
+    }
+
+    fn order_signal(&mut self, name: &Name, role: Role, signal: Signal, group: bool) {
+        self.link.push(Order::Signal { child: Child { name: name.clone(), role }, signal, group });
+    }
+
+    fn remember(&mut self, name: Name, memory: Memory) {
+        let launched = self.services.get(&name).and_then(|service| service.launched);
+        let note = super::boot::Note { memory, launched };
+        match serde_json::to_vec(&note) {
+            Ok(note) => self.link.push(Order::Note { name, note }),
+            Err(error) => self.say(&format!("{name}: cannot note its state: {error}")),
+        }
+    }
+
+    fn changed(&mut self, name: Name, transition: Transition) {
+        let at = clock::wall();
+        self.publish(&name, at, &transition);
+        self.announce(&name, &transition);
+        if let Some(service) = self.services.get_mut(&name) {
+            service.history.add(at, transition);
+        }
+    }
+
+    /// What a person at the terminal wants to see without asking.
+    fn announce(&mut self, name: &Name, transition: &Transition) {
+        let noteworthy = match &transition.cause {
+            Cause::Exited { exit, .. } | Cause::StandingOrder { exit } => *exit != Exit::Code(0),
+            Cause::LaunchFailed { .. }
+            | Cause::TreeLeft { .. }
+            | Cause::Adopted { .. }
+            | Cause::StartTimeout
+            | Cause::FinishTimeout
+            | Cause::GaveUp { .. }
+            | Cause::FinishSaidStayDown => true,
+            Cause::StopStep { signal } => *signal == Signal::KILL,
+            Cause::Boot
+            | Cause::Request { .. }
+            | Cause::Started
+            | Cause::DelayOver
+            | Cause::TreeEmpty
+            | Cause::Finished { .. }
+            | Cause::Removed
+            | Cause::Shutdown
+            | Cause::TakenOver => false,
+        };
+        if !noteworthy {
+            return;
+        }
+        let next = self.core.view(name).and_then(|view| view.next_start);
+        let next = next.map(|at| format!("; next start in {}", crate::lifecycle::short(at.since(now()))));
+        self.say(&format!("{name}: {}{}", transition.cause, next.unwrap_or_default()));
+    }
+
+    fn forget(&mut self, name: Name) {
+        self.services.remove(&name);
+        self.later_looks.remove(&name);
+        self.thinning.remove(&name);
+        self.logger.detach(&name);
+        self.link.push(Order::Forget { name });
+    }
+
+    /// For programs that insist on one. Never read back.
+    pub fn write_pidfile(&mut self, name: &Name, pid: Pid) {
+        if let Some(path) = self.pidfile(name) {
+            let text = format!("{}\n", pid.0);
+            if let Err(error) = file::replace(&path, text.as_bytes(), 0o644) {
+                self.say(&format!("{name}: {}", io_failure("write", &path, &error)));
+            }
+        }
+    }
+
+    pub fn remove_pidfile(&mut self, name: &Name) {
+        if let Some(path) = self.pidfile(name) {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    self.say(&format!("{name}: {}", io_failure("remove", &path, &error)));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+    }
+
+    fn pidfile(&self, name: &Name) -> Option<std::path::PathBuf> {
+        let definition = self.services.get(name)?.definition.as_ref()?;
+        let path: &Path = definition.write_pidfile.as_deref()?;
+        Some(definition.directory.join(path))
+    }
+
+    /// The very end: nothing that came from a service survives it.
+    pub fn sweep(&mut self) {
+        for pid in self.forest.all_left() {
+            if let Err(why) = self.forest.signal(pid, Signal::KILL.0) {
+                self.say(&why);
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What the guardian reports becomes events.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+
+use super::event_loop::{Descriptors, Supervisor};
+use super::inbox::Input;
+use super::words;
+use crate::lifecycle::{Event, Exit, Name, Pid, Signal};
+use crate::os::errno;
+use crate::os::signal as numbers;
+use crate::protocol::guardian::{Child, LaunchFailure, Order, Report, Role};
+use crate::service::Definition;
+
+impl Supervisor {
+    pub fn take_reports(&mut self, reports: Vec<Report>, descriptors: Vec<OwnedFd>) {
+        let mut descriptors: Descriptors = descriptors.into();
+        for report in reports {
+            self.take_report(report, &mut descriptors);
+        }
+    }
+
+    fn take_report(&mut self, report: Report, descriptors: &mut Descriptors) {
+        match report {
+            Report::Started { child, pid, .. } => self.child_started(child, pid),
+            Report::LaunchFailed { child, failure } => self.launch_failed(child, failure),
+            Report::Exited { child, pid, exit, next: None, relaunch_failure: None, .. } => {
+                self.child_exited(child, pid, exit);
+            }
+            Report::Exited { child, pid, exit, next, relaunch_failure, .. } => {
+                self.relaunched(child, pid, exit, next, relaunch_failure);
+            }
+            Report::Reaped { pids } => self.orphans_reaped(&pids),
+            Report::Pipe { name } => {
+                if let Some(pipe) = descriptors.pop_front() {
+                    self.attach_pipe(&name, pipe);
+                }
+            }
+            Report::PipeFailed { name, errno: number } => {
+                if let Some(service) = self.services.get_mut(&name) {
+                    service.pipe_asked = false;
+                }
+                self.say(&format!("{name}: cannot make its log pipe: {}", errno::describe(number)));
+            }
+            Report::Signalled { signal, .. } => self.take_signal(signal),
+            Report::Complaint { text } => self.say(&text),
+            // The table was told before; a second one was not asked for.
+            Report::Welcome { .. } | Report::Known { .. } | Report::Note { .. } | Report::TableEnd => {}
+        }
+    }
+
+    fn child_started(&mut self, child: Child, pid: Pid) {
+        self.forest.planted(pid, &child.name);
+        match child.role {
+            Role::Run => {
+                self.write_pidfile(&child.name, pid);
+                self.step(Event::Started { name: child.name, pid });
+            }
+            Role::Finish => self.step(Event::FinishStarted { name: child.name, pid }),
+            Role::Reload => {}
+        }
+    }
+
+    fn launch_failed(&mut self, child: Child, failure: LaunchFailure) {
+        let cause = self.describe(&child.name, failure);
+        match child.role {
+            Role::Run => self.step(Event::LaunchFailed { name: child.name, cause }),
+            Role::Finish | Role::Reload => {
+                self.beside_failed(child.name, child.role, cause);
+                self.drain();
+            }
+        }
+    }
+
+    fn describe(&self, name: &Name, failure: LaunchFailure) -> String {
+        let definition = self.services.get(name).and_then(|service| service.definition.as_deref());
+        match definition {
+            Some(definition) => words::launch_failure(definition, failure),
+            None => format!("{:?}: {}", failure.step, errno::describe(failure.errno)),
+        }
+    }
+
+    pub fn child_exited(&mut self, child: Child, pid: Pid, exit: Exit) {
+        self.forest.felled(pid);
+        self.link.push(Order::Acknowledge { child: child.clone(), pid });
+        match child.role {
+            Role::Run => {
+                self.remove_pidfile(&child.name);
+                self.step(Event::Exited { name: child.name, pid, exit });
+            }
+            Role::Finish => self.step(Event::FinishExited { name: child.name, exit }),
+            Role::Reload => {
+                let result = match exit {
+                    Exit::Code(0) => Ok(()),
+                    Exit::Code(_) | Exit::Signal { .. } | Exit::Unknown => Err(format!("the reload command {exit}")),
+                };
+                self.step(Event::Reloaded { name: child.name, result });
+            }
+        }
+    }
+
+    fn relaunched(&mut self, child: Child, pid: Pid, exit: Exit, next: Option<Pid>, failure: Option<LaunchFailure>) {
+        self.forest.felled(pid);
+        self.link.push(Order::Acknowledge { child: child.clone(), pid });
+        let name = child.name;
+        match (next, failure) {
+            (Some(next), _) => {
+                self.forest.planted(next, &name);
+                self.sweep_predecessor(&name, pid);
+                self.step(Event::Relaunched { name, pid, exit, next });
+            }
+            (None, Some(failure)) => {
+                let cause = self.describe(&name, failure);
+                self.step(Event::RelaunchFailed { name, pid, exit, cause });
+            }
+            (None, None) => self.step(Event::Exited { name, pid, exit }),
+        }
+    }
+
+    /// The guardian relaunches when the process group is empty. What left the group on purpose and
+    /// belongs to the dead one goes now.
+    fn sweep_predecessor(&mut self, name: &Name, dead: Pid) {
+        let found = self.forest.left(name, dead);
+        for pid in found.left.into_iter().chain(found.adoptable) {
+            self.say(&format!("{name}: process {} outlived the main process {}; it is killed", pid.0, dead.0));
+            if let Err(why) = self.forest.signal(pid, Signal::KILL.0) {
+                self.say(&format!("{name}: {why}"));
+            }
+        }
+    }
+
+    fn orphans_reaped(&mut self, pids: &[Pid]) {
+        for pid in pids {
+            self.forest.felled(*pid);
+        }
+        let thinning: Vec<(Name, Pid)> = self.thinning.iter().map(|(name, main)| (name.clone(), *main)).collect();
+        for (name, main) in thinning {
+            self.check_tree(name, main);
+        }
+        self.drain();
+    }
+
+    pub fn attach_pipe(&mut self, name: &Name, pipe: OwnedFd) {
+        let definition = self.services.get(name).and_then(|service| service.definition.clone());
+        // An own logger reads the pipe itself: two readers would share the lines.
+        if definition.as_deref().is_some_and(|definition: &Definition| definition.has_logger) {
+            return;
+        }
+        let settings = definition.map(|definition| definition.log.clone()).unwrap_or_default();
+        self.logger.attach(name.clone(), pipe, settings);
+    }
+
+    /// What a signal to the guardian means.
+    pub fn take_signal(&mut self, signal: Signal) {
+        match numbers::meaning(signal.0) {
+            numbers::Meaning::Stop => self.shut_down(),
+            numbers::Meaning::HangUp => match self.setup.place {
+                super::Place::Terminal => self.shut_down(),
+                super::Place::Container | super::Place::System => {
+                    self.rescan();
+                }
+            },
+            numbers::Meaning::Nothing => {}
+        }
+    }
+
+    pub fn shut_down(&mut self) {
+        let event = if self.core.shutting_down() {
+            Event::Hurry
+        } else {
+            Event::Shutdown { budget: self.setup.place.shutdown_budget() }
+        };
+        self.step(event);
+    }
+
+    /// A batch that was waiting while the table was being told.
+    pub fn next_table_reports(&mut self) -> Option<(Vec<Report>, VecDeque<OwnedFd>)> {
+        loop {
+            match self.next_raw_input()? {
+                Input::Reports { reports, descriptors } => return Some((reports, descriptors.into())),
+                // Clients and directories wait until all is known.
+                other => self.early.push_back(other),
+            }
+        }
+    }
+}

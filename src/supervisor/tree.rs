@@ -1,0 +1,154 @@
+//! Which processes belong to a service, beyond the one that was started.
+//!
+//! Every process that svc started, and every descendant whose own parents have died, hangs below
+//! the guardian (it is their subreaper). So the tree of a service is its main process with its
+//! descendants, and those orphans of the guardian, with their descendants, that came from it.
+
+use std::collections::BTreeMap;
+
+use super::launch::MARK;
+use crate::lifecycle::{Name, Pid, TreeFound};
+use crate::os::pidfd::ProcessHandle;
+use crate::os::proc_fs;
+
+/// Looks at the processes of this machine on behalf of the supervisor.
+#[derive(Debug)]
+pub struct Forest {
+    guardian: i32,
+    own: i32,
+    /// Children of the guardian that it knows by name.
+    children: BTreeMap<i32, Name>,
+    /// Orphans whose origin has been found out once; what they later write over does not matter.
+    orphans: BTreeMap<i32, Name>,
+    /// The guardian's children as last listed; good until the next news.
+    listed: Option<Vec<i32>>,
+}
+
+impl Forest {
+    pub fn new(guardian: Pid, own: Pid) -> Self {
+        Self { guardian: guardian.0, own: own.0, children: BTreeMap::new(), orphans: BTreeMap::new(), listed: None }
+    }
+
+    /// News came: what was listed before may be outdated.
+    pub fn look_anew(&mut self) {
+        self.listed = None;
+    }
+
+    /// A child of the guardian is running for this service.
+    pub fn planted(&mut self, pid: Pid, name: &Name) {
+        self.orphans.remove(&pid.0);
+        self.children.insert(pid.0, name.clone());
+    }
+
+    pub fn felled(&mut self, pid: Pid) {
+        self.children.remove(&pid.0);
+        self.orphans.remove(&pid.0);
+    }
+
+    /// Who is left of `name` now that its main process `main` has gone.
+    pub fn left(&mut self, name: &Name, main: Pid) -> TreeFound {
+        let mut found = TreeFound::default();
+        let mut own_session = Vec::new();
+        for (orphan, stat) in self.orphans_of(name, main) {
+            if stat.sid == main.0 {
+                found.left.extend(proc_fs::descendants(orphan).into_iter().map(Pid));
+            } else {
+                own_session.push(orphan);
+            }
+        }
+        match own_session.as_slice() {
+            [only] => found.adoptable = Some(Pid(*only)),
+            several => {
+                found.left.extend(several.iter().flat_map(|&orphan| proc_fs::descendants(orphan)).map(Pid));
+            }
+        }
+        found
+    }
+
+    /// Everything of the service that a signal to the process group of `main` does not reach.
+    pub fn beyond_group(&mut self, name: &Name, main: Option<Pid>, last_main: Option<Pid>) -> Vec<Pid> {
+        let mut roots: Vec<i32> = main.map(|main| main.0).into_iter().collect();
+        if let Some(last_main) = last_main.or(main) {
+            roots.extend(self.orphans_of(name, last_main).into_iter().map(|(orphan, _)| orphan));
+        }
+        let all = roots.into_iter().flat_map(proc_fs::descendants);
+        let outside = |pid: &i32| match main {
+            Some(main) => *pid != main.0 && proc_fs::stat(*pid).is_ok_and(|stat| stat.pgid != main.0),
+            None => true,
+        };
+        all.filter(outside).map(Pid).collect()
+    }
+
+    /// The whole tree for display: main processes first.
+    pub fn of(&mut self, name: &Name, last_main: Option<Pid>) -> Vec<Pid> {
+        let mut roots: Vec<i32> =
+            self.children.iter().filter(|(_, owner)| *owner == name).map(|(&pid, _)| pid).collect();
+        if let Some(last_main) = last_main {
+            roots.extend(self.orphans_of(name, last_main).into_iter().map(|(orphan, _)| orphan));
+        }
+        roots.into_iter().flat_map(proc_fs::descendants).map(Pid).collect()
+    }
+
+    /// Everything below the guardian but this process: what is left at the very end.
+    pub fn all_left(&self) -> Vec<Pid> {
+        let roots = proc_fs::children(self.guardian).into_iter().filter(|&pid| pid != self.own);
+        roots.flat_map(proc_fs::descendants).filter(|&pid| is_alive(pid)).map(Pid).collect()
+    }
+
+    /// The living orphans that came from `name`.
+    fn orphans_of(&mut self, name: &Name, main: Pid) -> Vec<(i32, proc_fs::ProcessStat)> {
+        let listed = self.listed.get_or_insert_with(|| proc_fs::children(self.guardian));
+        let unknown = listed.iter().copied().filter(|pid| *pid != self.own && !self.children.contains_key(pid));
+        let mut found = Vec::new();
+        for orphan in unknown.collect::<Vec<_>>() {
+            let Ok(stat) = proc_fs::stat(orphan) else { continue };
+            if stat.state == 'Z' || stat.state == 'X' {
+                continue;
+            }
+            let known = self.orphans.get(&orphan).map(|owner| owner == name);
+            let ours = known.unwrap_or_else(|| {
+                stat.sid == main.0
+                    || stat.pgid == main.0
+                    || proc_fs::environment_has(orphan, &format!("{MARK}={name}"))
+            });
+            if ours {
+                self.orphans.insert(orphan, name.clone());
+                found.push((orphan, stat));
+            }
+        }
+        found
+    }
+
+    /// Signals a process that is not the guardian's to signal. One that has ended needs none.
+    ///
+    /// The number cannot have been given to a stranger meanwhile: the handle is taken first, then
+    /// it is made sure that the process still hangs below the guardian.
+    pub fn signal(&self, Pid(pid): Pid, signal: i32) -> Result<(), String> {
+        let Ok(process) = ProcessHandle::open(pid) else { return Ok(()) };
+        if !is_alive(pid) || !self.is_below_guardian(pid) {
+            return Ok(());
+        }
+        match process.signal(signal) {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                Err(format!("cannot signal process {pid}: it runs as another user; svc has to run as root for that"))
+            }
+            // Ended between the look and the signal.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn is_below_guardian(&self, pid: i32) -> bool {
+        let mut ancestor = pid;
+        while ancestor > 0 && ancestor != self.guardian {
+            match proc_fs::stat(ancestor) {
+                Ok(stat) => ancestor = stat.ppid,
+                Err(_) => return false,
+            }
+        }
+        ancestor == self.guardian
+    }
+}
+
+fn is_alive(pid: i32) -> bool {
+    proc_fs::stat(pid).is_ok_and(|stat| stat.state != 'Z' && stat.state != 'X')
+}

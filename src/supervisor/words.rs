@@ -1,0 +1,83 @@
+//! Failures of a launch in words: what failed, on which path, why.
+
+use std::io;
+
+use crate::os::errno;
+use crate::protocol::guardian::{LaunchFailure, LaunchStep};
+use crate::service::{Definition, Program};
+
+/// "cannot change to /srv/web: No such file or directory (ENOENT)" and the like.
+pub fn launch_failure(definition: &Definition, failure: LaunchFailure) -> String {
+    let why = errno::describe(failure.errno);
+    let context = &definition.context;
+    let directory = definition.directory.display();
+    match failure.step {
+        LaunchStep::Busy => "cannot start: the process before it is not accounted for yet".to_owned(),
+        LaunchStep::LogPipe => format!("cannot make its log pipe: {why}"),
+        LaunchStep::Clone => format!("cannot make a process: {why}"),
+        LaunchStep::Session => format!("cannot make a session: {why}"),
+        LaunchStep::Stdio => format!("cannot set up descriptor {}: {why}", failure.index),
+        LaunchStep::ControllingTerminal => format!(
+            "cannot take {} as controlling terminal: {why}",
+            context.tty.as_deref().unwrap_or("the terminal".as_ref()).display()
+        ),
+        LaunchStep::CloseDescriptors => format!("cannot close descriptors: {why}"),
+        LaunchStep::Limit => {
+            let limit = context.limits.get(usize::from(failure.index)).map_or("a limit", |limit| {
+                errno::limit_name(limit.0)
+            });
+            format!("cannot set limit {limit}: {why}")
+        }
+        LaunchStep::Nice => format!("cannot set nice {}: {why}", context.nice.unwrap_or(0)),
+        LaunchStep::IoPriority => format!("cannot set io-priority: {why}"),
+        LaunchStep::Scheduler => format!("cannot set scheduler: {why}"),
+        LaunchStep::OomScore => {
+            format!("cannot set oom-score-adjust {}: {why}", context.oom_score_adjust.unwrap_or(0))
+        }
+        LaunchStep::Root => {
+            format!("cannot change the root to {}: {why}", context.root.as_deref().unwrap_or("/".as_ref()).display())
+        }
+        LaunchStep::WorkingDirectory => {
+            format!("cannot change to {}: {why}", context.cwd.as_deref().unwrap_or(&definition.directory).display())
+        }
+        LaunchStep::Groups => format!("cannot set its groups: {why}{}", need_root(failure.errno)),
+        LaunchStep::Gid => format!(
+            "cannot change to group {}: {why}{}",
+            context.group.as_deref().or(context.user.as_deref()).unwrap_or("?"),
+            need_root(failure.errno)
+        ),
+        LaunchStep::Uid => format!(
+            "cannot change to user {}: {why}{}",
+            context.user.as_deref().unwrap_or("?"),
+            need_root(failure.errno)
+        ),
+        LaunchStep::Execute => match &definition.program {
+            Program::Run => format!("cannot execute {directory}/run: {why}{}", execute_hint(failure.errno)),
+            Program::Command(words) => {
+                let program = words.first().map_or("?", String::as_str);
+                format!("cannot execute {program}: {why}{}", execute_hint(failure.errno))
+            }
+        },
+    }
+}
+
+fn need_root(number: i32) -> &'static str {
+    if number == errno::EPERM { "; svc has to run as root for that" } else { "" }
+}
+
+fn execute_hint(number: i32) -> &'static str {
+    match number {
+        errno::ENOENT => "; the file or the interpreter in its first line is missing",
+        errno::EACCES => "; is it executable, also for its user?",
+        errno::ENOEXEC => "; a script needs a first line like #!/bin/sh",
+        _ => "",
+    }
+}
+
+/// "cannot open /srv/x: No such file or directory (ENOENT)".
+pub fn io_failure(verb: &str, path: &std::path::Path, error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => format!("cannot {verb} {}: {}", path.display(), errno::describe(number)),
+        None => format!("cannot {verb} {}: {error}", path.display()),
+    }
+}
