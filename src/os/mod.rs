@@ -17,6 +17,7 @@ pub mod priority;
 pub mod errno;
 pub mod event_fd;
 pub mod open;
+pub mod own;
 pub mod pidfd;
 pub mod poll;
 pub mod proc_fs;

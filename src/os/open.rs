@@ -65,7 +65,9 @@ mod tests {
     fn appending_keeps_what_is_there_and_truncating_does_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out");
-        for (how, expected) in [(OpenFor::Appending, "a"), (OpenFor::Appending, "aa"), (OpenFor::Truncating, "a")] {
+        for (how, expected) in
+            [(OpenFor::Appending, "a"), (OpenFor::Appending, "aa"), (OpenFor::Truncating, "a")]
+        {
             fs::File::from(open_for_service(&path, how).unwrap()).write_all(b"a").unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), expected);
         }

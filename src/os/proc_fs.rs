@@ -73,7 +73,9 @@ pub fn children(pid: i32) -> Vec<i32> {
             threads.filter_map(|task| read_children(&task.path().join("children")).ok()).flatten().collect()
         }
         Err(_) if threads == 0 => Vec::new(),
-        Err(_) => all_processes().into_iter().filter(|&other| stat(other).is_ok_and(|s| s.ppid == pid)).collect(),
+        Err(_) => {
+            all_processes().into_iter().filter(|&other| stat(other).is_ok_and(|s| s.ppid == pid)).collect()
+        }
     }
 }
 
@@ -125,6 +127,19 @@ pub fn uid(pid: i32) -> io::Result<u32> {
     Ok(fs::metadata(format!("/proc/{pid}"))?.uid())
 }
 
+/// The terminal of a device number as ps prints it: `pts/0`, `tty1`, `ttyS0`, `?` for none.
+pub fn terminal_name(device: i32) -> String {
+    let (major, minor) = ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xfff00));
+    match (major, minor) {
+        (0, _) => "?".to_owned(),
+        (136..=143, minor) => format!("pts/{}", minor + (major - 136) * 256),
+        (4, minor @ 0..64) => format!("tty{minor}"),
+        (4, minor) => format!("ttyS{}", minor - 64),
+        (5, 1) => "console".to_owned(),
+        (major, minor) => format!("{major}:{minor}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{children, environment_has, parse_stat, stat};
@@ -136,6 +151,14 @@ mod tests {
         assert_eq!(read.command, "a) b (c");
         assert_eq!((read.ppid, read.pgid, read.sid, read.tty, read.tpgid), (1, 7, 7, 34816, 9));
         assert_eq!((read.cpu_ticks, read.nice, read.threads, read.start_ticks), (110, 5, 3, 999));
+    }
+
+    #[test]
+    fn terminals_have_the_names_that_ps_prints() {
+        assert_eq!(super::terminal_name(0), "?");
+        assert_eq!(super::terminal_name(34816), "pts/0");
+        assert_eq!(super::terminal_name(34819), "pts/3");
+        assert_eq!(super::terminal_name(0x440), "ttyS0");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{CONTROL_DESCRIPTOR, GUARDIAN_DESCRIPTOR, Setup, directories};
 use crate::control::Server;
 use crate::lifecycle::{Event, Memory, Name, Pid, StateWord, Wanted};
 use crate::logger::{ConsoleSetup, Logger, LoggerSetup};
-use crate::os::{descriptor, users};
+use crate::os::{descriptor, own};
 use crate::protocol::guardian::{Child, KnownState, Order, Report, Role, VERSION};
 
 /// What the guardian keeps of a service for the next supervisor, as JSON.
@@ -49,7 +49,9 @@ struct Table {
 pub fn take_over(setup: Setup) -> Result<Handover, String> {
     let adopt = |number: i32, what: &str| {
         descriptor::inherited(number).map_err(|error| {
-            format!("cannot use descriptor {number} ({what}): {error}; this role is started by the guardian only")
+            format!(
+                "cannot use descriptor {number} ({what}): {error}; this role is started by the guardian only"
+            )
         })
     };
     let socket = adopt(GUARDIAN_DESCRIPTOR, "the line to the guardian")?;
@@ -63,7 +65,10 @@ pub fn take_over(setup: Setup) -> Result<Handover, String> {
 
     let mut remarks = Vec::new();
     if let Err(error) = directories::watch(&setup.services_dir, sender.clone()) {
-        remarks.push(format!("cannot watch {}: {error}; run `svc rescan` after edits", setup.services_dir.display()));
+        remarks.push(format!(
+            "cannot watch {}: {error}; run `svc rescan` after edits",
+            setup.services_dir.display()
+        ));
     }
     let logger = start_logger(&setup, sender.clone())?;
     let server = start_server(listener, sender)?;
@@ -73,14 +78,15 @@ pub fn take_over(setup: Setup) -> Result<Handover, String> {
         server,
         logger,
         inbox,
-        guardian: Pid(users::parent_pid()),
+        guardian: Pid(own::parent_pid()),
         supervisors_started: 0,
         remarks,
     })
 }
 
 fn start_logger(setup: &Setup, inbox: Sender<Input>) -> Result<Logger, String> {
-    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour =
+        std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let console = setup.place.has_console().then_some(ConsoleSetup { colour });
     let logger_setup = LoggerSetup { log_dir: setup.log_dir.clone(), console };
     let facts = move |fact| {
@@ -96,7 +102,7 @@ fn start_server(listener: OwnedFd, inbox: Sender<Input>) -> Result<Server, Strin
         Ok(()) => true,
         Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
     };
-    Server::start(listener, users::own_uid(), requests).map_err(|error| format!("cannot serve clients: {error}"))
+    Server::start(listener, own::uid(), requests).map_err(|error| format!("cannot serve clients: {error}"))
 }
 
 /// Tells the guardian that all is done and waits until it has gone: who waits for us to end knows
@@ -135,7 +141,9 @@ impl Supervisor {
         let mut notes = table.notes;
         self.list_services();
         let mut names: Vec<Name> = self.services.keys().cloned().collect();
-        names.extend(notes.keys().chain(running.keys()).filter(|name| !self.services.contains_key(*name)).cloned());
+        names.extend(
+            notes.keys().chain(running.keys()).filter(|name| !self.services.contains_key(*name)).cloned(),
+        );
         names.dedup();
         for name in names {
             let note = notes.remove(&name);

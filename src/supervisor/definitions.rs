@@ -34,8 +34,10 @@ impl Supervisor {
                 }
             }
             DirectoryNews::Blind { path, why } => {
-                let remark =
-                    format!("cannot watch {}: {why}; new and changed directories are seen by `svc rescan`", path.display());
+                let remark = format!(
+                    "cannot watch {}: {why}; new and changed directories are seen by `svc rescan`",
+                    path.display()
+                );
                 self.say(&remark);
                 self.remarks.push(remark);
             }
@@ -74,7 +76,8 @@ impl Supervisor {
         };
         found.problems.extend(listed.problems.iter().map(ToString::to_string));
         let present: BTreeSet<&Name> = listed.names.iter().collect();
-        let known: Vec<Name> = self.services.keys().filter(|name| name.logged_service().is_none()).cloned().collect();
+        let known: Vec<Name> =
+            self.services.keys().filter(|name| name.logged_service().is_none()).cloned().collect();
         for name in known.iter().filter(|name| !present.contains(name)) {
             found.removed.push(name.to_string());
             self.remove(name);
@@ -94,7 +97,8 @@ impl Supervisor {
     /// Everything anew, as `svc rescan` asks for.
     pub fn rescan(&mut self) -> Rescanned {
         let mut found = self.compare_listing();
-        let names: Vec<Name> = self.services.keys().filter(|name| name.logged_service().is_none()).cloned().collect();
+        let names: Vec<Name> =
+            self.services.keys().filter(|name| name.logged_service().is_none()).cloned().collect();
         for name in names {
             if self.reread(&name) {
                 found.changed.push(name.to_string());

@@ -81,7 +81,9 @@ impl Watch {
                 self.watch_service(name);
             }
             let names: Vec<Name> = touched.into_iter().collect();
-            if !names.is_empty() && self.inbox.send(Input::Directories(DirectoryNews::Touched { names })).is_err() {
+            if !names.is_empty()
+                && self.inbox.send(Input::Directories(DirectoryNews::Touched { names })).is_err()
+            {
                 return;
             }
         }

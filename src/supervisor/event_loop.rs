@@ -103,8 +103,9 @@ pub fn run(setup: Setup) -> i32 {
 
 impl Supervisor {
     fn new(handover: Handover) -> Self {
-        let Handover { setup, link, server, logger, inbox, guardian, supervisors_started, remarks } = handover;
-        let own = Pid(crate::os::users::own_pid());
+        let Handover { setup, link, server, logger, inbox, guardian, supervisors_started, remarks } =
+            handover;
+        let own = Pid(crate::os::own::pid());
         Self {
             planner: Planner::new(setup.place),
             setup,
@@ -235,7 +236,8 @@ impl Supervisor {
     pub fn check_tree(&mut self, name: Name, main: Pid) {
         let found = self.forest.left(&name, main);
         let looks = self.later_looks.remove(&name).map_or(0, |look| look.looks);
-        let may_become_adoptable = found.adoptable.is_none() && !found.left.is_empty() && self.exited_well(&name);
+        let may_become_adoptable =
+            found.adoptable.is_none() && !found.left.is_empty() && self.exited_well(&name);
         if may_become_adoptable && looks < SESSION_LOOKS {
             let look = LaterLook { at: now() + SESSION_PATIENCE, looks: looks + 1, main };
             self.later_looks.insert(name, look);

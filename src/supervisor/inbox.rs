@@ -15,9 +15,14 @@ pub const INBOX_INPUTS_MAX: usize = 4096;
 #[derive(Debug)]
 pub enum Input {
     /// One datagram of the guardian, with the descriptors it carried.
-    Reports { reports: Vec<Report>, descriptors: Vec<OwnedFd> },
+    Reports {
+        reports: Vec<Report>,
+        descriptors: Vec<OwnedFd>,
+    },
     /// The guardian has gone or speaks nonsense: there is nothing left to supervise with.
-    GuardianLost { why: String },
+    GuardianLost {
+        why: String,
+    },
     Client(Incoming),
     Logger(Fact),
     Directories(DirectoryNews),

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::place::Place;
 use super::words::io_failure;
-use crate::lifecycle::{Exit, Name, Pid};
+use crate::lifecycle::{Exit, Pid};
 use crate::os::open::{self, OpenFor};
+use crate::os::own;
 use crate::os::users::{self, User};
 use crate::protocol::guardian::{Identity, LaunchPlan, ResourceLimit, Scheduler, Stdio};
 use crate::service::{Context, Definition, Input, LogTarget, Output, Program};
@@ -68,7 +69,7 @@ impl Planner {
         for key in NOT_INHERITED {
             inherited.remove(OsStr::new(key));
         }
-        Self { place, inherited, own: users::user(&users::own_uid().to_string()).ok().flatten() }
+        Self { place, inherited, own: users::user(&own::uid().to_string()).ok().flatten() }
     }
 
     /// Errors are in words: what cannot be looked up or opened.
@@ -87,9 +88,14 @@ impl Planner {
             shared_environment: block(&shared),
             own_environment: block(&own),
             stdio,
-            log_pipe: logs.then(|| definition.name.logged_service().unwrap_or_else(|| definition.name.clone())),
+            log_pipe: logs
+                .then(|| definition.name.logged_service().unwrap_or_else(|| definition.name.clone())),
             controlling_terminal: context.tty.is_some() && matches!(purpose, Purpose::Run),
-            limits: context.limits.iter().map(|&(resource, soft, hard)| ResourceLimit { resource, soft, hard }).collect(),
+            limits: context
+                .limits
+                .iter()
+                .map(|&(resource, soft, hard)| ResourceLimit { resource, soft, hard })
+                .collect(),
             nice: context.nice,
             io_priority: context.io_priority,
             scheduler: context.scheduler.map(|(policy, priority)| Scheduler { policy, priority }),
@@ -115,7 +121,10 @@ impl Planner {
         let mut shared = if inherits { self.inherited.clone() } else { Variables::new() };
         shared.entry("PATH".into()).or_insert_with(|| PATH.into());
         if !inherits {
-            shared.insert("LANG".into(), self.inherited.get(OsStr::new("LANG")).cloned().unwrap_or("C.UTF-8".into()));
+            shared.insert(
+                "LANG".into(),
+                self.inherited.get(OsStr::new("LANG")).cloned().unwrap_or("C.UTF-8".into()),
+            );
         }
         if let Some(user) = user.or(self.own.as_ref().filter(|_| !inherits)) {
             shared.insert("HOME".into(), user.home.clone().into());
@@ -166,7 +175,11 @@ fn working_directory(definition: &Definition) -> PathBuf {
 }
 
 /// The file to execute and argv.
-fn program(definition: &Definition, purpose: Purpose, path: &OsStr) -> Result<(Vec<u8>, Vec<Vec<u8>>), String> {
+fn program(
+    definition: &Definition,
+    purpose: Purpose,
+    path: &OsStr,
+) -> Result<(Vec<u8>, Vec<Vec<u8>>), String> {
     let in_directory = |file: &str| {
         // Relative where that is the same: `./run` is what ps shows and scripts expect.
         let here = definition.context.cwd.is_none() && definition.context.root.is_none();
@@ -180,19 +193,28 @@ fn program(definition: &Definition, purpose: Purpose, path: &OsStr) -> Result<(V
                 Exit::Signal { signal, .. } => (-1, signal.0),
                 Exit::Unknown => (-1, 0),
             };
-            let numbers = [code.to_string(), signal.to_string(), definition.name.to_string(), main.0.to_string()];
+            let numbers =
+                [code.to_string(), signal.to_string(), definition.name.to_string(), main.0.to_string()];
             let arguments = std::iter::once("./finish".to_owned()).chain(numbers).map(String::into_bytes);
             Ok((in_directory("finish"), arguments.collect()))
         }
-        (Purpose::Reload { .. }, _, crate::service::Reload::Command(words)) => command(definition, words, path),
-        (Purpose::Run | Purpose::Reload { .. }, Program::Command(words), _) => command(definition, words, path),
+        (Purpose::Reload { .. }, _, crate::service::Reload::Command(words)) => {
+            command(definition, words, path)
+        }
+        (Purpose::Run | Purpose::Reload { .. }, Program::Command(words), _) => {
+            command(definition, words, path)
+        }
         (Purpose::Run | Purpose::Reload { .. }, Program::Run, _) => {
             Ok((in_directory("run"), vec![b"./run".to_vec()]))
         }
     }
 }
 
-fn command(definition: &Definition, words: &[String], path: &OsStr) -> Result<(Vec<u8>, Vec<Vec<u8>>), String> {
+fn command(
+    definition: &Definition,
+    words: &[String],
+    path: &OsStr,
+) -> Result<(Vec<u8>, Vec<Vec<u8>>), String> {
     let name = words.first().map_or("", String::as_str);
     let arguments = words.iter().map(|word| word.clone().into_bytes()).collect();
     if name.contains('/') {
@@ -230,7 +252,9 @@ fn stdio(
     let log = match definition.log.to {
         LogTarget::Null if !definition.has_logger => Stdio::Null,
         _ if definition.name.logged_service().is_some() => Stdio::Inherit,
-        LogTarget::Default | LogTarget::File | LogTarget::Console | LogTarget::Both | LogTarget::Null => Stdio::LogWrite,
+        LogTarget::Default | LogTarget::File | LogTarget::Console | LogTarget::Both | LogTarget::Null => {
+            Stdio::LogWrite
+        }
     };
     if !matches!(purpose, Purpose::Run) {
         return Ok([Stdio::Null, log, log]);
@@ -274,8 +298,16 @@ fn look_up_user(context: &Context) -> Result<Option<User>, String> {
         Ok(Some(user)) => Ok(Some(user)),
         Ok(None) => match wanted.parse() {
             // A number needs no entry: containers run as any uid.
-            Ok(uid) => Ok(Some(User { name: wanted.clone(), uid, gid: uid, home: "/".into(), shell: "/bin/sh".into() })),
-            Err(_) => Err(format!("cannot find user {wanted}: no such name in /etc/passwd; add it, or give a number")),
+            Ok(uid) => Ok(Some(User {
+                name: wanted.clone(),
+                uid,
+                gid: uid,
+                home: "/".into(),
+                shell: "/bin/sh".into(),
+            })),
+            Err(_) => Err(format!(
+                "cannot find user {wanted}: no such name in /etc/passwd; add it, or give a number"
+            )),
         },
         Err(error) => Err(format!("cannot look up user {wanted}: {error}")),
     }
@@ -298,10 +330,11 @@ fn identity(context: &Context, user: Option<User>) -> Result<Option<Identity>, S
     let gid = match (&context.group, &user) {
         (Some(group), _) => look_up_group(group)?,
         (None, Some(user)) => user.gid,
-        (None, None) => users::own_gid(),
+        (None, None) => own::gid(),
     };
     let mut groups = match &user {
-        Some(user) => users::groups_of(user).map_err(|error| format!("cannot look up the groups of {}: {error}", user.name))?,
+        Some(user) => users::groups_of(user)
+            .map_err(|error| format!("cannot look up the groups of {}: {error}", user.name))?,
         None => Vec::new(),
     };
     for group in &context.groups {
@@ -310,5 +343,5 @@ fn identity(context: &Context, user: Option<User>) -> Result<Option<Identity>, S
     groups.push(gid);
     groups.sort_unstable();
     groups.dedup();
-    Ok(Some(Identity { uid: user.map_or_else(users::own_uid, |user| user.uid), gid, groups }))
+    Ok(Some(Identity { uid: user.map_or_else(own::uid, |user| user.uid), gid, groups }))
 }

@@ -65,10 +65,10 @@ impl GuardianLink {
         let socket = self.socket.try_clone()?;
         thread::Builder::new().name("reports".to_owned()).spawn(move || {
             let last = loop {
-                match next_reports(&socket) {
-                    Ok(input) if inbox.send(input).is_ok() => {}
+                match next_reports(&socket).map(|input| inbox.send(input)) {
+                    Ok(Ok(())) => {}
                     // The main thread has ended: nobody reads any more.
-                    Ok(_) => return,
+                    Ok(Err(_)) => return,
                     Err(why) => break Input::GuardianLost { why },
                 }
             };
@@ -84,6 +84,7 @@ fn next_reports(socket: &OwnedFd) -> Result<Input, String> {
     let message = seqpacket::receive(socket.as_fd())
         .map_err(|error| format!("cannot read from the guardian: {error}"))?
         .ok_or_else(|| "the guardian has gone".to_owned())?;
-    let reports = decode_reports(&message.bytes).map_err(|error| format!("the guardian sent nonsense: {error}"))?;
+    let reports =
+        decode_reports(&message.bytes).map_err(|error| format!("the guardian sent nonsense: {error}"))?;
     Ok(Input::Reports { reports, descriptors: message.descriptors })
 }

@@ -15,7 +15,9 @@ impl Supervisor {
     pub fn perform(&mut self, action: Action) {
         match action {
             Action::Launch { name } => self.launch(name),
-            Action::Finish { name, exit, main } => self.run_beside(name, Role::Finish, Purpose::Finish { exit, main }),
+            Action::Finish { name, exit, main } => {
+                self.run_beside(name, Role::Finish, Purpose::Finish { exit, main })
+            }
             Action::Signal { name, signal, scope } => self.signal(&name, signal, scope),
             Action::KillFinish { name } => self.order_signal(&name, Role::Finish, Signal::KILL, true),
             Action::CheckTree { name, main } => self.check_tree(name, main),
@@ -24,7 +26,9 @@ impl Supervisor {
                     self.link.push(Order::Stand { child: Child { name, role: Role::Run } });
                 }
             }
-            Action::Unstand { name } => self.link.push(Order::Unstand { child: Child { name, role: Role::Run } }),
+            Action::Unstand { name } => {
+                self.link.push(Order::Unstand { child: Child { name, role: Role::Run } })
+            }
             Action::Reload { name } => self.reload(name),
             Action::CloseLogPipe { name } => {
                 if let Some(service) = name.logged_service() {
@@ -103,7 +107,9 @@ impl Supervisor {
                 self.order_signal(&name, Role::Run, *signal, false);
                 self.events.push_back(Event::Reloaded { name, result: Ok(()) });
             }
-            (Some(Reload::Command(_)), Some(main)) => self.run_beside(name, Role::Reload, Purpose::Reload { main }),
+            (Some(Reload::Command(_)), Some(main)) => {
+                self.run_beside(name, Role::Reload, Purpose::Reload { main })
+            }
             (None, _) | (_, None) => {
                 self.events.push_back(Event::Reloaded { name, result: Err("it does not run".to_owned()) });
             }

@@ -92,21 +92,30 @@ impl Supervisor {
             Role::Reload => {
                 let result = match exit {
                     Exit::Code(0) => Ok(()),
-                    Exit::Code(_) | Exit::Signal { .. } | Exit::Unknown => Err(format!("the reload command {exit}")),
+                    Exit::Code(_) | Exit::Signal { .. } | Exit::Unknown => {
+                        Err(format!("the reload command {exit}"))
+                    }
                 };
                 self.step(Event::Reloaded { name: child.name, result });
             }
         }
     }
 
-    fn relaunched(&mut self, child: Child, pid: Pid, exit: Exit, next: Option<Pid>, failure: Option<LaunchFailure>) {
+    fn relaunched(
+        &mut self,
+        child: Child,
+        pid: Pid,
+        exit: Exit,
+        next: Option<Pid>,
+        failure: Option<LaunchFailure>,
+    ) {
         self.forest.felled(pid);
         self.link.push(Order::Acknowledge { child: child.clone(), pid });
         let name = child.name;
         match (next, failure) {
             (Some(next), _) => {
                 self.forest.planted(next, &name);
-                self.sweep_predecessor(&name, pid);
+                self.sweep_predecessor(&name, pid, next);
                 self.step(Event::Relaunched { name, pid, exit, next });
             }
             (None, Some(failure)) => {
@@ -118,11 +127,17 @@ impl Supervisor {
     }
 
     /// The guardian relaunches when the process group is empty. What left the group on purpose and
-    /// belongs to the dead one goes now.
-    fn sweep_predecessor(&mut self, name: &Name, dead: Pid) {
+    /// belongs to the dead one goes now; what is younger belongs to its successor.
+    fn sweep_predecessor(&mut self, name: &Name, dead: Pid, next: Pid) {
         let found = self.forest.left(name, dead);
         for pid in found.left.into_iter().chain(found.adoptable) {
-            self.say(&format!("{name}: process {} outlived the main process {}; it is killed", pid.0, dead.0));
+            if !self.forest.is_older(pid, next) {
+                continue;
+            }
+            self.say(&format!(
+                "{name}: process {} outlived the main process {}; it is killed",
+                pid.0, dead.0
+            ));
             if let Err(why) = self.forest.signal(pid, Signal::KILL.0) {
                 self.say(&format!("{name}: {why}"));
             }
@@ -133,7 +148,8 @@ impl Supervisor {
         for pid in pids {
             self.forest.felled(*pid);
         }
-        let thinning: Vec<(Name, Pid)> = self.thinning.iter().map(|(name, main)| (name.clone(), *main)).collect();
+        let thinning: Vec<(Name, Pid)> =
+            self.thinning.iter().map(|(name, main)| (name.clone(), *main)).collect();
         for (name, main) in thinning {
             self.check_tree(name, main);
         }

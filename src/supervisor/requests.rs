@@ -42,6 +42,7 @@ impl Supervisor {
         match incoming {
             Incoming::Request { client, asker, what } => self.take_request(client, asker, what),
             Incoming::Gone { client } => self.client_gone(client),
+            Incoming::Complaint { text } => self.say(&text),
         }
     }
 
@@ -69,7 +70,8 @@ impl Supervisor {
             What::Processes { names, all } => self.send_processes(client, &names, all),
             What::Rescan => {
                 let found = self.rescan();
-                let (added, changed, removed, problems) = (found.added, found.changed, found.removed, found.problems);
+                let (added, changed, removed, problems) =
+                    (found.added, found.changed, found.removed, found.problems);
                 self.server.reply(client, &Reply::Rescanned { added, changed, removed, problems });
             }
             What::Show { name } => self.send_definition(client, &name),
@@ -86,7 +88,12 @@ impl Supervisor {
     pub fn resolve(&mut self, names: &[String], all: bool) -> Result<Vec<Name>, String> {
         if all {
             self.compare_listing();
-            return Ok(self.services.keys().filter(|name| name.logged_service().is_none()).cloned().collect());
+            return Ok(self
+                .services
+                .keys()
+                .filter(|name| name.logged_service().is_none())
+                .cloned()
+                .collect());
         }
         let mut found = BTreeSet::new();
         let mut unknown = Vec::new();
@@ -257,7 +264,9 @@ impl Supervisor {
                     self.server.reply(client, &Reply::Why { name: name.to_string(), transitions });
                 }
             }
-            Err(message) => self.server.reply(client, &Reply::Error { kind: ErrorKind::UnknownService, message }),
+            Err(message) => {
+                self.server.reply(client, &Reply::Error { kind: ErrorKind::UnknownService, message })
+            }
         }
     }
 
@@ -267,12 +276,15 @@ impl Supervisor {
                 self.subscribers.push(Subscriber { client, names: names.into_iter().collect() });
                 self.server.reply(client, &Reply::Subscribed);
             }
-            Err(message) => self.server.reply(client, &Reply::Error { kind: ErrorKind::UnknownService, message }),
+            Err(message) => {
+                self.server.reply(client, &Reply::Error { kind: ErrorKind::UnknownService, message })
+            }
         }
     }
 
     pub fn publish(&mut self, name: &Name, at: Duration, transition: &Transition) {
-        let interested = |subscriber: &&Subscriber| subscriber.names.is_empty() || subscriber.names.contains(name);
+        let interested =
+            |subscriber: &&Subscriber| subscriber.names.is_empty() || subscriber.names.contains(name);
         let clients: Vec<ClientId> = self.subscribers.iter().filter(interested).map(|s| s.client).collect();
         if clients.is_empty() {
             return;

@@ -7,7 +7,7 @@ use super::history::rfc3339;
 use crate::control::ClientId;
 use crate::lifecycle::{Name, Pid, StateWord, View, Wanted};
 use crate::logger::read::last_lines;
-use crate::os::{clock, proc_fs, terminal};
+use crate::os::{clock, proc_fs};
 use crate::protocol::control::{
     Detail, ErrorKind, GuardianStatus, Process, Reply, ServiceStatus, ShownValue, Status, SupervisorStatus,
 };
@@ -115,7 +115,8 @@ impl Supervisor {
         let mut processes = Vec::new();
         for name in names {
             for name in [name.clone(), name.logger()] {
-                let last_main = self.thinning.get(&name).copied().or(self.core.view(&name).and_then(|v| v.pid));
+                let last_main =
+                    self.thinning.get(&name).copied().or(self.core.view(&name).and_then(|v| v.pid));
                 let tree = self.forest.of(&name, last_main);
                 processes.extend(tree.into_iter().filter_map(|pid| process(&name, pid)));
             }
@@ -139,7 +140,9 @@ impl Supervisor {
                     .collect();
                 self.server.reply(client, &Reply::Shown { name, values });
             }
-            Err(message) => self.server.reply(client, &Reply::Error { kind: ErrorKind::UnknownService, message }),
+            Err(message) => {
+                self.server.reply(client, &Reply::Error { kind: ErrorKind::UnknownService, message })
+            }
         }
     }
 }
@@ -160,7 +163,7 @@ fn process(name: &Name, Pid(pid): Pid) -> Option<Process> {
         pid,
         pgid: stat.pgid,
         sid: stat.sid,
-        tty: terminal::device_name(stat.tty),
+        tty: proc_fs::terminal_name(stat.tty),
         tpgid: stat.tpgid,
         stat: state_letters(&stat),
         uid: proc_fs::uid(pid).unwrap_or(u32::MAX),
@@ -173,8 +176,13 @@ fn process(name: &Name, Pid(pid): Pid) -> Option<Process> {
 /// `+` in the foreground.
 fn state_letters(stat: &proc_fs::ProcessStat) -> String {
     let mut letters = stat.state.to_string();
-    let marks =
-        [(stat.nice < 0, '<'), (stat.nice > 0, 'N'), (stat.sid == stat.pid, 's'), (stat.threads > 1, 'l'), (stat.tpgid == stat.pgid, '+')];
+    let marks = [
+        (stat.nice < 0, '<'),
+        (stat.nice > 0, 'N'),
+        (stat.sid == stat.pid, 's'),
+        (stat.threads > 1, 'l'),
+        (stat.tpgid == stat.pgid, '+'),
+    ];
     letters.extend(marks.iter().filter(|(holds, _)| *holds).map(|(_, mark)| *mark));
     letters
 }

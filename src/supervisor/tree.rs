@@ -26,7 +26,13 @@ pub struct Forest {
 
 impl Forest {
     pub fn new(guardian: Pid, own: Pid) -> Self {
-        Self { guardian: guardian.0, own: own.0, children: BTreeMap::new(), orphans: BTreeMap::new(), listed: None }
+        Self {
+            guardian: guardian.0,
+            own: own.0,
+            children: BTreeMap::new(),
+            orphans: BTreeMap::new(),
+            listed: None,
+        }
     }
 
     /// News came: what was listed before may be outdated.
@@ -98,7 +104,8 @@ impl Forest {
     /// The living orphans that came from `name`.
     fn orphans_of(&mut self, name: &Name, main: Pid) -> Vec<(i32, proc_fs::ProcessStat)> {
         let listed = self.listed.get_or_insert_with(|| proc_fs::children(self.guardian));
-        let unknown = listed.iter().copied().filter(|pid| *pid != self.own && !self.children.contains_key(pid));
+        let unknown =
+            listed.iter().copied().filter(|pid| *pid != self.own && !self.children.contains_key(pid));
         let mut found = Vec::new();
         for orphan in unknown.collect::<Vec<_>>() {
             let Ok(stat) = proc_fs::stat(orphan) else { continue };
@@ -119,6 +126,14 @@ impl Forest {
         found
     }
 
+    /// Whether `one` was started before `other`. False when either has ended.
+    pub fn is_older(&self, Pid(one): Pid, Pid(other): Pid) -> bool {
+        match (proc_fs::stat(one), proc_fs::stat(other)) {
+            (Ok(one), Ok(other)) => one.start_ticks < other.start_ticks,
+            (Ok(_), Err(_)) | (Err(_), _) => false,
+        }
+    }
+
     /// Signals a process that is not the guardian's to signal. One that has ended needs none.
     ///
     /// The number cannot have been given to a stranger meanwhile: the handle is taken first, then
@@ -129,9 +144,9 @@ impl Forest {
             return Ok(());
         }
         match process.signal(signal) {
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                Err(format!("cannot signal process {pid}: it runs as another user; svc has to run as root for that"))
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(format!(
+                "cannot signal process {pid}: it runs as another user; svc has to run as root for that"
+            )),
             // Ended between the look and the signal.
             Ok(()) | Err(_) => Ok(()),
         }

@@ -23,9 +23,10 @@ pub fn launch_failure(definition: &Definition, failure: LaunchFailure) -> String
         ),
         LaunchStep::CloseDescriptors => format!("cannot close descriptors: {why}"),
         LaunchStep::Limit => {
-            let limit = context.limits.get(usize::from(failure.index)).map_or("a limit", |limit| {
-                errno::limit_name(limit.0)
-            });
+            let limit = context
+                .limits
+                .get(usize::from(failure.index))
+                .map_or("a limit", |limit| errno::limit_name(limit.0));
             format!("cannot set limit {limit}: {why}")
         }
         LaunchStep::Nice => format!("cannot set nice {}: {why}", context.nice.unwrap_or(0)),
@@ -35,10 +36,16 @@ pub fn launch_failure(definition: &Definition, failure: LaunchFailure) -> String
             format!("cannot set oom-score-adjust {}: {why}", context.oom_score_adjust.unwrap_or(0))
         }
         LaunchStep::Root => {
-            format!("cannot change the root to {}: {why}", context.root.as_deref().unwrap_or("/".as_ref()).display())
+            format!(
+                "cannot change the root to {}: {why}",
+                context.root.as_deref().unwrap_or("/".as_ref()).display()
+            )
         }
         LaunchStep::WorkingDirectory => {
-            format!("cannot change to {}: {why}", context.cwd.as_deref().unwrap_or(&definition.directory).display())
+            format!(
+                "cannot change to {}: {why}",
+                context.cwd.as_deref().unwrap_or(&definition.directory).display()
+            )
         }
         LaunchStep::Groups => format!("cannot set its groups: {why}{}", need_root(failure.errno)),
         LaunchStep::Gid => format!(
