@@ -121,17 +121,19 @@ impl Supervisor {
         let view = self.core.view(name);
         let main = view.as_ref().and_then(|view| view.pid);
         let thinning = self.thinning.get(name).copied();
+        // One that put itself in the background leads no group that is known: each gets its own.
+        let grouped = scope != Scope::Main && !view.as_ref().is_some_and(|view| view.adopted);
         let wakes = ![Signal::STOP, Signal::CONT, Signal::KILL].contains(&signal);
         // Looked up before the first signal: what it ends cannot be walked any more.
         let beyond = match scope {
-            Scope::Tree => self.forest.beyond_group(name, main, thinning),
-            Scope::Group if main.is_none() => self.forest.beyond_group(name, main, thinning),
+            Scope::Tree => self.forest.beyond(name, main, thinning, grouped),
+            Scope::Group if main.is_none() || !grouped => self.forest.beyond(name, main, thinning, grouped),
             Scope::Group | Scope::Main => Vec::new(),
         };
         let signals = std::iter::once(signal).chain(wakes.then_some(Signal::CONT));
         for signal in signals {
             if main.is_some() {
-                self.order_signal(name, Role::Run, signal, scope != Scope::Main);
+                self.order_signal(name, Role::Run, signal, grouped);
             }
             for pid in &beyond {
                 if let Err(why) = self.forest.signal(*pid, signal.0) {
@@ -156,6 +158,10 @@ impl Supervisor {
 
     fn changed(&mut self, name: Name, transition: Transition) {
         let at = clock::wall();
+        if let Cause::Adopted { pid } = transition.cause {
+            self.forest.planted(pid, &name);
+            self.link.push(Order::Adopt { child: Child { name: name.clone(), role: Role::Run }, pid });
+        }
         self.publish(&name, at, &transition);
         self.announce(&name, &transition);
         if let Some(service) = self.services.get_mut(&name) {

@@ -8,7 +8,6 @@ use super::inbox::Input;
 use super::words;
 use crate::lifecycle::{Event, Exit, Name, Pid, Signal};
 use crate::os::errno;
-use crate::os::signal as numbers;
 use crate::protocol::guardian::{Child, LaunchFailure, Order, Report, Role};
 use crate::service::Definition;
 
@@ -63,7 +62,15 @@ impl Supervisor {
 
     fn launch_failed(&mut self, child: Child, failure: LaunchFailure) {
         let cause = self.describe(&child.name, failure);
+        // A process that was to be adopted had ended before the order came.
+        let adopted = self.core.view(&child.name).filter(|view| view.adopted).and_then(|view| view.pid);
         match child.role {
+            Role::Run if adopted.is_some() => {
+                for pid in adopted {
+                    self.forest.felled(pid);
+                    self.step(Event::Exited { name: child.name.clone(), pid, exit: Exit::Unknown });
+                }
+            }
             Role::Run => self.step(Event::LaunchFailed { name: child.name, cause }),
             Role::Finish | Role::Reload => {
                 self.beside_failed(child.name, child.role, cause);
@@ -166,17 +173,20 @@ impl Supervisor {
         self.logger.attach(name.clone(), pipe, settings);
     }
 
-    /// What a signal to the guardian means.
+    /// What a signal to the guardian means. The others are for the user to give a meaning to.
     pub fn take_signal(&mut self, signal: Signal) {
-        match numbers::meaning(signal.0) {
-            numbers::Meaning::Stop => self.shut_down(),
-            numbers::Meaning::HangUp => match self.setup.place {
-                super::Place::Terminal => self.shut_down(),
-                super::Place::Container | super::Place::System => {
-                    self.rescan();
-                }
-            },
-            numbers::Meaning::Nothing => {}
+        const INT: Signal = Signal(2);
+        const QUIT: Signal = Signal(3);
+        const PWR: Signal = Signal(30);
+        // RTMIN+3, with which systemd-style container engines ask for a clean end.
+        const HALT: Signal = Signal(37);
+        match signal {
+            Signal::TERM | INT | QUIT | PWR | HALT => self.shut_down(),
+            Signal::HUP if self.setup.place == super::Place::Terminal => self.shut_down(),
+            Signal::HUP => {
+                self.rescan();
+            }
+            _ => {}
         }
     }
 

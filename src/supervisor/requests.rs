@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::event_loop::{Supervisor, now};
+use super::event_loop::Supervisor;
 use super::history::stamp;
 use crate::control::{ClientId, Incoming};
 use crate::lifecycle::{Asker, Event, Name, Outcome, Pid, RequestId, StateWord, Transition, Verb};
@@ -293,10 +293,5 @@ impl Supervisor {
         for client in clients {
             self.server.reply(client, &stamped);
         }
-    }
-
-    /// How long a service has been in its state.
-    pub fn time_in_state(&self, name: &Name) -> Duration {
-        self.core.view(name).map_or(Duration::ZERO, |view| now().since(view.since))
     }
 }

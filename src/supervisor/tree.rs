@@ -71,16 +71,24 @@ impl Forest {
         found
     }
 
-    /// Everything of the service that a signal to the process group of `main` does not reach.
-    pub fn beyond_group(&mut self, name: &Name, main: Option<Pid>, last_main: Option<Pid>) -> Vec<Pid> {
+    /// Everything of the service besides `main`; without its process group when that gets a signal
+    /// of its own (`grouped`).
+    pub fn beyond(
+        &mut self,
+        name: &Name,
+        main: Option<Pid>,
+        last_main: Option<Pid>,
+        grouped: bool,
+    ) -> Vec<Pid> {
         let mut roots: Vec<i32> = main.map(|main| main.0).into_iter().collect();
         if let Some(last_main) = last_main.or(main) {
             roots.extend(self.orphans_of(name, last_main).into_iter().map(|(orphan, _)| orphan));
         }
         let all = roots.into_iter().flat_map(proc_fs::descendants);
         let outside = |pid: &i32| match main {
-            Some(main) => *pid != main.0 && proc_fs::stat(*pid).is_ok_and(|stat| stat.pgid != main.0),
-            None => true,
+            Some(main) if *pid == main.0 => false,
+            Some(main) if grouped => proc_fs::stat(*pid).is_ok_and(|stat| stat.pgid != main.0),
+            Some(_) | None => true,
         };
         all.filter(outside).map(Pid).collect()
     }
