@@ -6,18 +6,16 @@
 
 pub mod clock;
 pub mod epoll;
+pub mod errno;
 pub mod event_fd;
 pub mod file;
 pub mod inotify;
-pub mod pipe;
-pub mod poll;
-pub mod terminal;
-pub mod unix_socket;
-pub mod priority;
-pub mod errno;
-pub mod event_fd;
 pub mod open;
 pub mod own;
 pub mod pidfd;
+pub mod pipe;
 pub mod poll;
+pub mod priority;
 pub mod proc_fs;
+pub mod terminal;
+pub mod unix_socket;

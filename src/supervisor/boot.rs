@@ -12,7 +12,7 @@ use super::inbox::{INBOX_INPUTS_MAX, Input};
 use super::link::GuardianLink;
 use super::{CONTROL_DESCRIPTOR, GUARDIAN_DESCRIPTOR, Setup, directories};
 use crate::control::Server;
-use crate::lifecycle::{Event, Memory, Name, Pid, StateWord, Wanted};
+use crate::lifecycle::{Event, Exit, Memory, Name, Pid, StateWord, Wanted};
 use crate::logger::{ConsoleSetup, Logger, LoggerSetup};
 use crate::os::{descriptor, own};
 use crate::protocol::guardian::{Child, KnownState, Order, Report, Role, VERSION};
@@ -131,8 +131,13 @@ impl Supervisor {
         let mut exited = Vec::new();
         for (child, pid, state) in table.known {
             self.forest.planted(pid, &child.name);
-            if child.role == Role::Run {
-                running.insert(child.name.clone(), pid);
+            match child.role {
+                Role::Run => {
+                    running.insert(child.name.clone(), pid);
+                }
+                Role::Finish | Role::Reload => {
+                    self.beside.insert(child.clone());
+                }
             }
             if let KnownState::Exited { exit, .. } = state {
                 exited.push((child, pid, exit));
@@ -215,7 +220,12 @@ impl Supervisor {
                 if let Some(service) = self.services.get_mut(name) {
                     service.launched = note.launched;
                 }
+                let finishing = note.memory.state == StateWord::Finishing;
                 self.step(Event::Resume { name: name.clone(), memory: note.memory, running });
+                if finishing && !self.beside.contains(&Child { name: name.clone(), role: Role::Finish }) {
+                    // The order for it was lost with the predecessor.
+                    self.step(Event::FinishExited { name: name.clone(), exit: Exit::Unknown });
+                }
             }
             // Started in the last instant of a supervisor that had no time to note it.
             None => self.step(Event::Resume { name: name.clone(), memory: unnoted(), running }),

@@ -11,7 +11,7 @@ use crossbeam_channel::Sender;
 
 use super::inbox::{DirectoryNews, Input};
 use crate::lifecycle::Name;
-use crate::os::inotify::{Inotify, WatchId, What};
+use crate::os::inotify::{Inotify, Kinds, WatchId};
 use crate::os::poll::{Waiting, poll};
 
 /// Copying or editing a directory takes several steps: news is given after this long without one.
@@ -32,6 +32,17 @@ struct Watch {
     services: BTreeMap<WatchId, BTreeSet<Name>>,
     inbox: Sender<Input>,
     blind: bool,
+}
+
+fn changes() -> Kinds {
+    Kinds::CREATED
+        | Kinds::DELETED
+        | Kinds::MOVED_FROM
+        | Kinds::MOVED_TO
+        | Kinds::CLOSED_AFTER_WRITING
+        | Kinds::ATTRIBUTES
+        | Kinds::SELF_MOVED
+        | Kinds::ONLY_DIRECTORY
 }
 
 /// Starts the thread. It ends with the process.
@@ -93,7 +104,7 @@ impl Watch {
     fn take_news(&mut self, touched: &mut BTreeSet<Name>, listing: &mut bool) -> bool {
         let Ok(events) = self.inotify.read() else { return false };
         for event in events {
-            if event.overflowed() {
+            if event.kinds.any(Kinds::OVERFLOW) {
                 *listing = true;
                 touched.extend(self.services.values().flatten().cloned());
             } else if self.folder == Some(event.watch) {
@@ -102,7 +113,7 @@ impl Watch {
             } else if let Some(names) = self.services.get(&event.watch) {
                 touched.extend(names.iter().cloned());
             }
-            if event.watch_ended() {
+            if event.kinds.any(Kinds::FORGOTTEN) {
                 self.services.remove(&event.watch);
                 if self.folder == Some(event.watch) {
                     self.folder = None;
@@ -114,7 +125,7 @@ impl Watch {
 
     fn watch_folder(&mut self) {
         if self.folder.is_none() {
-            match self.inotify.add(&self.services_dir, What::EntriesAndContents) {
+            match self.inotify.add(&self.services_dir, changes()) {
                 Ok(watch) => self.folder = Some(watch),
                 Err(error) => self.say_blind(self.services_dir.clone(), &error),
             }
@@ -136,7 +147,7 @@ impl Watch {
         let directory = self.services_dir.join(name.as_str());
         let inner = INNER.iter().map(|inner| directory.join(inner)).filter(|inner| inner.is_dir());
         for path in std::iter::once(directory.clone()).chain(inner) {
-            match self.inotify.add(&path, What::EntriesAndContents) {
+            match self.inotify.add(&path, changes()) {
                 Ok(watch) => {
                     self.services.entry(watch).or_default().insert(name.clone());
                 }

@@ -1,6 +1,6 @@
 //! The supervisor's main thread: one input at a time, events into the life-cycle, actions out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::control::{ClientId, Server};
 use crate::lifecycle::{Action, Event, Lifecycle, Name, Pid, RequestId, Time};
 use crate::logger::Logger;
 use crate::os::clock;
+use crate::protocol::guardian::Child;
 use crate::service::Definition;
 
 /// A program that was left running when its main process exited 0 gets this long to make a session
@@ -71,6 +72,8 @@ pub struct Supervisor {
     pub later_looks: BTreeMap<Name, LaterLook>,
     /// Services whose main process has gone and whose tree was not empty when last looked at.
     pub thinning: BTreeMap<Name, Pid>,
+    /// `finish` processes and reload commands that were ordered and have not ended.
+    pub beside: BTreeSet<Child>,
     pub requests: BTreeMap<RequestId, OpenRequest>,
     pub requests_made: u64,
     pub subscribers: Vec<Subscriber>,
@@ -123,6 +126,7 @@ impl Supervisor {
             remarks,
             later_looks: BTreeMap::new(),
             thinning: BTreeMap::new(),
+            beside: BTreeSet::new(),
             requests: BTreeMap::new(),
             requests_made: 0,
             subscribers: Vec::new(),

@@ -19,8 +19,12 @@ impl Supervisor {
                 self.run_beside(name, Role::Finish, Purpose::Finish { exit, main })
             }
             Action::Signal { name, signal, scope } => self.signal(&name, signal, scope),
-            Action::KillFinish { name } => self.order_signal(&name, Role::Finish, Signal::KILL, true),
+            Action::KillFinish { name } => self.kill_finish(name),
             Action::CheckTree { name, main } => self.check_tree(name, main),
+            Action::Adopt { name, pid } => {
+                self.forest.planted(pid, &name);
+                self.link.push(Order::Adopt { child: Child { name, role: Role::Run }, pid });
+            }
             Action::Stand { name } => {
                 if self.is_up_to_date(&name) {
                     self.link.push(Order::Stand { child: Child { name, role: Role::Run } });
@@ -84,12 +88,17 @@ impl Supervisor {
             None => Err("its service directory was never read without errors".to_owned()),
         };
         match planned {
-            Ok(planned) => self.order_launch(Child { name, role }, planned),
+            Ok(planned) => {
+                let child = Child { name, role };
+                self.beside.insert(child.clone());
+                self.order_launch(child, planned);
+            }
             Err(why) => self.beside_failed(name, role, why),
         }
     }
 
     pub fn beside_failed(&mut self, name: Name, role: Role, why: String) {
+        self.beside.remove(&Child { name: name.clone(), role });
         match role {
             Role::Finish => {
                 self.say(&format!("{name}: finish: {why}"));
@@ -147,6 +156,15 @@ impl Supervisor {
         self.link.push(Order::Signal { child: Child { name: name.clone(), role }, signal, group });
     }
 
+    /// Also answers when there is none any more.
+    fn kill_finish(&mut self, name: Name) {
+        if self.beside.contains(&Child { name: name.clone(), role: Role::Finish }) {
+            self.order_signal(&name, Role::Finish, Signal::KILL, true);
+        } else {
+            self.events.push_back(Event::FinishExited { name, exit: Exit::Unknown });
+        }
+    }
+
     fn remember(&mut self, name: Name, memory: Memory) {
         let launched = self.services.get(&name).and_then(|service| service.launched);
         let note = super::boot::Note { memory, launched };
@@ -158,10 +176,6 @@ impl Supervisor {
 
     fn changed(&mut self, name: Name, transition: Transition) {
         let at = clock::wall();
-        if let Cause::Adopted { pid } = transition.cause {
-            self.forest.planted(pid, &name);
-            self.link.push(Order::Adopt { child: Child { name: name.clone(), role: Role::Run }, pid });
-        }
         self.publish(&name, at, &transition);
         self.announce(&name, &transition);
         if let Some(service) = self.services.get_mut(&name) {

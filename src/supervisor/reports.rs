@@ -62,15 +62,7 @@ impl Supervisor {
 
     fn launch_failed(&mut self, child: Child, failure: LaunchFailure) {
         let cause = self.describe(&child.name, failure);
-        // A process that was to be adopted had ended before the order came.
-        let adopted = self.core.view(&child.name).filter(|view| view.adopted).and_then(|view| view.pid);
         match child.role {
-            Role::Run if adopted.is_some() => {
-                for pid in adopted {
-                    self.forest.felled(pid);
-                    self.step(Event::Exited { name: child.name.clone(), pid, exit: Exit::Unknown });
-                }
-            }
             Role::Run => self.step(Event::LaunchFailed { name: child.name, cause }),
             Role::Finish | Role::Reload => {
                 self.beside_failed(child.name, child.role, cause);
@@ -90,6 +82,7 @@ impl Supervisor {
     pub fn child_exited(&mut self, child: Child, pid: Pid, exit: Exit) {
         self.forest.felled(pid);
         self.link.push(Order::Acknowledge { child: child.clone(), pid });
+        self.beside.remove(&child);
         match child.role {
             Role::Run => {
                 self.remove_pidfile(&child.name);
