@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod epoll;
 pub mod errno;
+pub mod directory;
 pub mod event_fd;
 pub mod file;
 pub mod inotify;
@@ -19,3 +20,5 @@ pub mod priority;
 pub mod proc_fs;
 pub mod terminal;
 pub mod unix_socket;
+pub mod resource;
+pub mod users;

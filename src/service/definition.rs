@@ -1,23 +1,25 @@
 //! A service directory after all checks: every effective value.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::lifecycle::{Name, Policy, Signal};
 
-/// Kept for every service while svc runs: what is rarely set is boxed or empty.
+/// Kept for every service while svc runs. What most services have in common they share: a thousand
+/// definitions of the defaults take a few hundred bytes each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Definition {
     pub name: Name,
-    /// Absolute.
+    /// Absolute. Of a logger, the directory `log` in that of its service.
     pub directory: PathBuf,
     pub description: Option<String>,
     pub program: Program,
-    pub policy: Policy,
-    pub context: Box<Context>,
+    pub policy: Arc<Policy>,
+    pub context: Arc<Context>,
     pub reload: Reload,
     pub write_pidfile: Option<PathBuf>,
-    pub log: LogSettings,
+    pub log: Arc<LogSettings>,
     /// There is an executable `log/run`: it reads the log pipe instead of svc.
     pub has_logger: bool,
     /// Changes when anything that was read changes: to see whether a running one is outdated.
@@ -26,7 +28,7 @@ pub struct Definition {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
-    /// `./run` in the directory (for a logger `log/run`), argv[0] `./run`.
+    /// `./run` in the directory (of a logger: in its `log`), argv[0] `./run`.
     Run,
     /// `command`: argv, the first word looked up in PATH when it has no slash.
     Command(Vec<String>),
@@ -45,8 +47,9 @@ pub struct Context {
     pub user: Option<String>,
     pub group: Option<String>,
     pub groups: Vec<String>,
-    /// Default: the service directory.
+    /// Absolute, inside of `root` where there is one. Default: the service directory.
     pub cwd: Option<PathBuf>,
+    /// Absolute. Only with `Program::Command`.
     pub root: Option<PathBuf>,
     /// Default 0o022.
     pub umask: Option<u32>,
@@ -73,7 +76,7 @@ pub struct Context {
 pub enum Input {
     #[default]
     Null,
-    /// Relative to the service directory.
+    /// Absolute; so are the paths of outputs.
     File(PathBuf),
     Tty,
 }
