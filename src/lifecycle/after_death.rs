@@ -176,6 +176,9 @@ impl Service {
     /// Comes to rest: whoever waits is answered.
     pub fn rest(&mut self, turn: &mut Turn<'_>, state: State, cause: Cause) {
         self.start_after = false;
+        if !matches!(state, State::Failed) {
+            self.attempt = 0;
+        }
         self.enter(turn, state, cause);
         self.answer_at_rest(turn);
         if self.removing {

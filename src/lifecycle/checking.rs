@@ -53,7 +53,7 @@ fn checked(service: &mut Service, turn: &mut Turn<'_>, checking: Checking, found
     if left.is_empty() {
         return service.gone(turn, cause);
     }
-    if ended_well && service.policy.kind == Kind::Longrun && service.last_ran < BACKGROUND_WITHIN {
+    if ended_well && !wished && service.policy.kind == Kind::Longrun && service.last_ran < BACKGROUND_WITHIN {
         service.advise(background_advice(service.last_ran, left.len()));
     }
     stop_the_rest(service, turn, 0, cause);

@@ -219,12 +219,12 @@ impl Lifecycle {
         let killing = self.ending.as_ref().is_some_and(|ending| ending.killing);
         let hurried = self.ending.as_ref().is_some_and(|ending| ending.hurried);
         let (before, rested) = (service.memory(shutdown), service.rests());
-        let mut turn = Turn { now, name, shutdown, killing, hurried, actions, forget: false };
+        let mut turn = Turn { now, name, shutdown, killing, hurried, actions, forget: false, remember: false };
         step(service, &mut turn);
         if let State::Up(up) = service.state {
             service.conclude_up(&mut turn, up);
         }
-        let forget = turn.forget;
+        let (forget, remember) = (turn.forget, turn.remember);
         let after = service.memory(shutdown);
         let (rests, deadline) = (service.rests(), service.deadline());
         if service.registered != deadline {
@@ -240,7 +240,7 @@ impl Lifecycle {
         if forget {
             self.services.remove(name);
             actions.push(Action::Forgotten { name: name.clone() });
-        } else if after != before {
+        } else if remember || after != before {
             actions.push(Action::Remember { name: name.clone(), memory: after });
         }
         if forget || (rests && !rested) {

@@ -156,6 +156,8 @@ pub(super) struct Turn<'a> {
     pub actions: &'a mut Vec<Action>,
     /// The service is gone for good.
     pub forget: bool,
+    /// It is to be remembered even if nothing of its own has changed.
+    pub remember: bool,
 }
 
 impl Turn<'_> {

@@ -63,6 +63,7 @@ impl Lifecycle {
             let held = self.is_held(&name, false);
             let drain = self.is_last_reader(&name);
             self.turn(now, &name, actions, |service, turn| {
+                turn.remember = true;
                 service.fail(turn, "svc is shutting down", |waiting| waiting.goal == Goal::Up);
                 if !service.rests() {
                     service.leave(turn, held, drain, Cause::Shutdown);
@@ -105,7 +106,10 @@ impl Lifecycle {
             ending.killing = true;
         }
         for name in self.restless() {
-            self.turn(now, &name, actions, |service, turn| service.happen(turn, Happening::Kill));
+            self.turn(now, &name, actions, |service, turn| {
+                turn.remember = true;
+                service.happen(turn, Happening::Kill);
+            });
         }
     }
 

@@ -88,7 +88,12 @@ fn ended(service: &mut Service, turn: &mut Turn<'_>, stopping: Stopping, pid: Pi
     let why = service.exited().to_string();
     service.fail(turn, &why, |waiting| waiting.goal == Goal::Reload);
     let exited = service.exited();
-    service.enter(turn, State::Stopping(Stopping { main: Main::Gone, ..stopping }), exited);
+    let stopping = Stopping { main: Main::Gone, ..stopping };
+    service.enter(turn, State::Stopping(stopping), exited);
+    if service.policy.kill != Scope::Tree && !stopping.draining {
+        // The others were spared for as long as the main process could tell them.
+        service.repeat_last_signal(turn, stopping);
+    }
     turn.act(|name| Action::CheckTree { name, main: pid });
 }
 

@@ -90,7 +90,8 @@ fn relaunch_failed(service: &mut Service, turn: &mut Turn<'_>, up: Up, exit: Exi
     service.ended_well = false;
     service.restarts = service.restarts.saturating_add(1);
     service.explain(why);
-    service.note(turn, Cause::StandingOrder { exit });
+    let exited = service.exited();
+    service.note(turn, exited);
     check(service, turn, up, true);
 }
 

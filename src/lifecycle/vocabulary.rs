@@ -169,6 +169,7 @@ pub enum Event {
     /// other event of the service, and a service before its logger. Fresh services get `Boot`
     /// instead; one whose directory is gone gets `Remove` after it. Then follow the exits that
     /// nobody has dealt with, and FinishExited when the memory says `finishing` and no finish runs.
+    /// `running` is what the guardian's table has, also when it has ended and nobody knows yet.
     Resume {
         name: Name,
         memory: Memory,
