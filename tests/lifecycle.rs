@@ -25,14 +25,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use svc::lifecycle::{
-    Action, Asker, Backoff, Event, Exit, GiveUp, Kind, Lifecycle, Name, Outcome, Pid, Policy, RequestId, Restart,
-    Scope, Signal, StopStep, Time, TreeFound, Verb,
+    Action, Asker, Backoff, Event, Exit, GiveUp, Kind, Lifecycle, Name, Outcome, Pid, Policy, RequestId,
+    Restart, Scope, Signal, StopStep, Time, TreeFound, Verb,
 };
 
 #[test]
 fn every_script_gives_the_answers_that_are_written_in_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lifecycle");
-    let mut scripts: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut scripts: Vec<PathBuf> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     scripts.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
     scripts.sort();
     assert!(!scripts.is_empty());
@@ -63,7 +64,9 @@ fn first_difference(written: &str, played: &str) -> String {
             (None, None) => break,
             (expected, got) => {
                 let (expected, got) = (expected.unwrap_or("(end)"), got.unwrap_or("(end)"));
-                return format!("  after: {event}\n  line {number}: expected {expected}\n  line {number}: got      {got}");
+                return format!(
+                    "  after: {event}\n  line {number}: expected {expected}\n  line {number}: got      {got}"
+                );
             }
         }
     }
@@ -95,7 +98,8 @@ fn play(path: &Path, script: &str) -> String {
         if let Some(running) = rest.strip_prefix("take-over") {
             core = take_over(&core, now, running, &mut actions);
         } else {
-            let event = event(rest).unwrap_or_else(|| panic!("{}:{}: not understood", path.display(), index + 1));
+            let event =
+                event(rest).unwrap_or_else(|| panic!("{}:{}: not understood", path.display(), index + 1));
             core.step(now, event, &mut actions);
         }
         for action in &actions {
@@ -222,7 +226,8 @@ fn policy(text: &str) -> Option<Policy> {
     for word in text.split_whitespace() {
         match word.split_once('=').unwrap_or((word, "")) {
             ("oneshot", _) => {
-                (policy.kind, policy.restart, policy.timeout_start) = (Kind::Oneshot, Restart::Never, Duration::MAX);
+                (policy.kind, policy.restart, policy.timeout_start) =
+                    (Kind::Oneshot, Restart::Never, Duration::MAX);
             }
             ("disabled", _) => policy.enabled = false,
             ("finish", _) => policy.has_finish = true,
@@ -284,7 +289,9 @@ fn action_text(action: &Action) -> Option<String> {
     Some(match action {
         Action::Launch { name } => format!("launch {name}"),
         Action::Finish { name, exit, main } => format!("finish {name}: {exit}, main {main}"),
-        Action::Signal { name, signal, scope } => format!("signal {name}: {signal} to {scope:?}").to_lowercase(),
+        Action::Signal { name, signal, scope } => {
+            format!("signal {name}: {signal} to {scope:?}").to_lowercase()
+        }
         Action::KillFinish { name } => format!("kill-finish {name}"),
         Action::CheckTree { name, main } => format!("check-tree {name}: main {main}"),
         Action::Adopt { name, pid } => format!("adopt {name}: {pid}"),

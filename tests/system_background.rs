@@ -54,7 +54,9 @@ fn a_run_that_ends_in_exec_setsid_is_followed() {
         world.service("web").run("exec setsid sh -c 'echo $$ >main; exec sleep 1000'");
     });
     let main: i32 = world.wait_file("services/web/main").trim().parse().unwrap();
-    common::wait_until("the new main process to be followed", || world.status("web")["pid"].as_i64() == Some(main.into()));
+    common::wait_until("the new main process to be followed", || {
+        world.status("web")["pid"].as_i64() == Some(main.into())
+    });
     let status = world.status("web");
     assert!(["up", "ready"].contains(&status["state"].as_str().unwrap()), "{status}");
     assert_eq!(facts(main).unwrap().ppid, world.guardian());

@@ -20,7 +20,15 @@ fn check_tells_all_errors_of_all_services_at_once_with_line_and_caret() {
     let said = world.svc(&["check"]);
     assert_eq!(said.code, 1, "{said:?}");
     let all = said.all();
-    for word in ["typo/service.toml:2:1", "resart", "restart", "type/service.toml:1", "broken/service.toml:1", "norun", "^"] {
+    for word in [
+        "typo/service.toml:2:1",
+        "resart",
+        "restart",
+        "type/service.toml:1",
+        "broken/service.toml:1",
+        "norun",
+        "^",
+    ] {
         assert!(all.contains(word), "{word} is missing in:\n{all}");
     }
     assert!(!all.contains("good/"), "{all}");
@@ -126,7 +134,12 @@ fn another_user_is_refused() {
     let binary = world.root.join("svc");
     fs::copy(common::svc_binary(), &binary).unwrap();
     let mut command = std::process::Command::new(binary);
-    command.args(["down", "web"]).env_clear().env("SVC_RUNTIME_DIR", world.root.join("run")).uid(65534).gid(65534);
+    command
+        .args(["down", "web"])
+        .env_clear()
+        .env("SVC_RUNTIME_DIR", world.root.join("run"))
+        .uid(65534)
+        .gid(65534);
     let said = common::said::run(&mut command);
     assert_eq!(said.code, 111, "{said:?}");
     assert!(said.err.to_lowercase().contains("permission denied"), "{said:?}");

@@ -83,7 +83,10 @@ fn restart_gives_another_process_and_says_so_after_it_runs() {
 #[test]
 fn no_wait_returns_before_the_result_is_there() {
     let world = World::with(|world| {
-        world.service("slow").run("trap '' TERM\necho deaf\nwhile :; do sleep 1; done").toml("stop = [\"TERM\", \"1h\", \"KILL\"]");
+        world
+            .service("slow")
+            .run("trap '' TERM\necho deaf\nwhile :; do sleep 1; done")
+            .toml("stop = [\"TERM\", \"1h\", \"KILL\"]");
     });
     world.wait_log("slow", "deaf");
     world.ok(&["down", "--no-wait", "slow"]);
@@ -127,8 +130,14 @@ fn a_signal_reaches_the_main_process() {
 #[test]
 fn a_reload_command_runs_and_its_failure_is_told() {
     let world = World::with(|world| {
-        world.service("good").run("exec sleep 1000").toml("reload = [\"sh\", \"-c\", \"echo reloaded >reloaded\"]");
-        world.service("bad").run("exec sleep 1000").toml("reload = [\"sh\", \"-c\", \"echo no >&2; exit 9\"]");
+        world
+            .service("good")
+            .run("exec sleep 1000")
+            .toml("reload = [\"sh\", \"-c\", \"echo reloaded >reloaded\"]");
+        world
+            .service("bad")
+            .run("exec sleep 1000")
+            .toml("reload = [\"sh\", \"-c\", \"echo no >&2; exit 9\"]");
     });
     for name in ["good", "bad"] {
         world.wait_state(name, &["up", "ready"]);
@@ -218,11 +227,16 @@ fn why_tells_the_last_transitions_and_who_asked() {
 #[test]
 fn wait_returns_when_the_service_has_come_to_rest() {
     let world = World::with(|world| {
-        world.service("job").file("down", "").run("while ! [ -e go ]; do sleep 0.02; done; exit 0").toml("type = \"oneshot\"");
+        world
+            .service("job")
+            .file("down", "")
+            .run("while ! [ -e go ]; do sleep 0.02; done; exit 0")
+            .toml("type = \"oneshot\"");
     });
     world.ok(&["up", "--no-wait", "job"]);
     let mut waiting = world.command(&["wait", "job"]);
-    let mut waiting = waiting.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut waiting =
+        waiting.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     assert!(waiting.try_wait().unwrap().is_none());
     world.service("job").file("go", "");
     assert_eq!(common::said::end_of(&mut waiting, "svc wait"), 0);
@@ -233,7 +247,8 @@ fn wait_returns_when_the_service_has_come_to_rest() {
 fn events_follow_transitions_as_json_lines() {
     let world = two_sleepers();
     let mut command = world.command(&["events", "--json"]);
-    let mut events = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut events =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(events.stdout.take().unwrap()).lines();
     // The subscription is in place as soon as the next transition is seen: so transitions are made
     // until one arrives.
@@ -262,8 +277,29 @@ fn events_follow_transitions_as_json_lines() {
 fn help_is_there_for_every_command() {
     let world = World::new();
     let commands = [
-        "supervise", "daemon", "init", "up", "down", "restart", "reload", "once", "pause", "cont", "signal",
-        "status", "list", "logs", "wait", "check", "show", "pid", "why", "events", "ps", "rescan", "shutdown",
+        "supervise",
+        "daemon",
+        "init",
+        "up",
+        "down",
+        "restart",
+        "reload",
+        "once",
+        "pause",
+        "cont",
+        "signal",
+        "status",
+        "list",
+        "logs",
+        "wait",
+        "check",
+        "show",
+        "pid",
+        "why",
+        "events",
+        "ps",
+        "rescan",
+        "shutdown",
     ];
     let overview = world.ok(&["--help"]);
     for command in commands {

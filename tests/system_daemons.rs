@@ -67,9 +67,7 @@ fn nginx_is_kept() {
     world.service("nginx").toml(&format!(
         "command = [\"nginx\", \"-c\", \"{root}/nginx.conf\", \"-g\", \"daemon off;\"]\nstop = [\"QUIT\", \"10s\", \"KILL\"]\nreload = \"HUP\""
     ));
-    expect_kept(world, "nginx", true, |_| {
-        ask_tcp(port, "GET / HTTP/1.0\r\n\r\n", "kept by svc").is_some()
-    });
+    expect_kept(world, "nginx", true, |_| ask_tcp(port, "GET / HTTP/1.0\r\n\r\n", "kept by svc").is_some());
 }
 
 #[test]
@@ -97,9 +95,9 @@ fn memcached_is_kept() {
     let world = World::new();
     let port = free_port();
     let user = if nix::unistd::geteuid().is_root() { ", \"-u\", \"root\"" } else { "" };
-    world
-        .service("memcached")
-        .toml(&format!("command = [\"memcached\", \"-l\", \"127.0.0.1\", \"-p\", \"{port}\", \"-U\", \"0\"{user}]"));
+    world.service("memcached").toml(&format!(
+        "command = [\"memcached\", \"-l\", \"127.0.0.1\", \"-p\", \"{port}\", \"-U\", \"0\"{user}]"
+    ));
     expect_kept(world, "memcached", false, |_| {
         ask_tcp(port, "set key 0 0 5\r\nvalue\r\nget key\r\n", "value\r\nEND").is_some()
     });
@@ -108,7 +106,10 @@ fn memcached_is_kept() {
 /// Debian keeps the programs of every version in a folder of its own.
 fn postgres_programs() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
-    versions.flatten().map(|version| version.path().join("bin")).find(|folder| folder.join("postgres").is_file())
+    versions
+        .flatten()
+        .map(|version| version.path().join("bin"))
+        .find(|folder| folder.join("postgres").is_file())
 }
 
 fn as_postgres(program: &Path, arguments: &[&str]) -> Command {
@@ -134,8 +135,11 @@ fn postgresql_is_kept() {
     fs::create_dir(&data).unwrap();
     said::run(Command::new("chown").arg("postgres:postgres").arg(&data)).expect_code(0);
     let place = data.join("data").display().to_string();
-    said::run(&mut as_postgres(&programs.join("initdb"), &["-D", &place, "-A", "trust", "--no-sync", "-U", "postgres"]))
-        .expect_code(0);
+    said::run(&mut as_postgres(
+        &programs.join("initdb"),
+        &["-D", &place, "-A", "trust", "--no-sync", "-U", "postgres"],
+    ))
+    .expect_code(0);
     world.service("postgresql").toml(&format!(
         "command = [\"{}\", \"-D\", \"{place}\", \"-p\", \"{port}\", \"-k\", \"{}\", \"-c\", \"listen_addresses=127.0.0.1\"]\nuser = \"postgres\"\nstop = [\"INT\", \"20s\", \"QUIT\", \"5s\", \"KILL\"]\nreload = \"HUP\"",
         programs.join("postgres").display(),
@@ -160,7 +164,9 @@ fn all_four_are_kept_together_and_end_together() {
     let mut world = World::new();
     let root = world.root.display().to_string();
     let user = if nix::unistd::geteuid().is_root() { ", \"-u\", \"root\"" } else { "" };
-    world.service("memcached").toml(&format!("command = [\"memcached\", \"-s\", \"{root}/memcached.sock\"{user}]"));
+    world
+        .service("memcached")
+        .toml(&format!("command = [\"memcached\", \"-s\", \"{root}/memcached.sock\"{user}]"));
     world.service("redis").toml(&format!(
         "command = [\"redis-server\", \"--port\", \"0\", \"--unixsocket\", \"{root}/redis.sock\", \"--dir\", \"{root}\", \"--save\", \"\"]"
     ));
@@ -170,7 +176,9 @@ fn all_four_are_kept_together_and_end_together() {
     )
     .unwrap();
     // Killed by KILL, nginx leaves its socket file, and refuses to start over it: `run` clears it away.
-    world.service("nginx").run(&format!("rm -f {root}/nginx.sock\nexec nginx -c {root}/nginx.conf -g 'daemon off;'"));
+    world
+        .service("nginx")
+        .run(&format!("rm -f {root}/nginx.sock\nexec nginx -c {root}/nginx.conf -g 'daemon off;'"));
     world.start();
     let answer = |world: &World| {
         let socket = |name: &str| world.root.join(name);

@@ -41,7 +41,11 @@ fn a_directory_with_a_down_file_is_known_but_not_started() {
     world.wait_state("now", &["up", "ready"]);
     for name in ["later", "never"] {
         let status = world.status(name);
-        assert_eq!((status["state"].as_str(), status["enabled"].as_bool()), (Some("down"), Some(false)), "{status}");
+        assert_eq!(
+            (status["state"].as_str(), status["enabled"].as_bool()),
+            (Some("down"), Some(false)),
+            "{status}"
+        );
     }
 }
 
@@ -79,7 +83,9 @@ fn a_broken_edit_never_disturbs_the_running_one() {
     kill_9(pid);
     world.wait_other_pid("web", pid);
     world.service("web").toml("nice = 3");
-    wait_until("the repair to be seen", || world.status("web").get("problems").is_none_or(|list| list == &serde_json::json!([])));
+    wait_until("the repair to be seen", || {
+        world.status("web").get("problems").is_none_or(|list| list == &serde_json::json!([]))
+    });
 }
 
 #[test]
@@ -148,7 +154,8 @@ fn plain_files_and_dotted_names_are_no_services() {
     });
     world.wait_state("web", &["up", "ready"]);
     let overview = world.overview();
-    let names: Vec<&str> = overview["services"].as_array().unwrap().iter().filter_map(|s| s["name"].as_str()).collect();
+    let names: Vec<&str> =
+        overview["services"].as_array().unwrap().iter().filter_map(|s| s["name"].as_str()).collect();
     assert_eq!(names, ["web"]);
 }
 
@@ -176,7 +183,8 @@ fn a_service_that_appears_and_vanishes_fifty_times_leaves_nothing() {
     wait_until("the ghost to be forgotten", || world.svc(&["status", "ghost"]).code == 4);
     let (guardian, supervisor) = world.pids();
     wait_until("no process of it to be left", || {
-        let left: Vec<i32> = world.processes().into_iter().filter(|pid| ![guardian, supervisor].contains(pid)).collect();
+        let left: Vec<i32> =
+            world.processes().into_iter().filter(|pid| ![guardian, supervisor].contains(pid)).collect();
         left.is_empty()
     });
 }

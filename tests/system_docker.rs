@@ -57,7 +57,8 @@ impl Container {
         let name = world.root.file_name().unwrap().to_string_lossy().into_owned();
         let services = format!("{}:/etc/svc:ro", world.services().display());
         let shell = format!("{}:/bin/sh:ro", busybox().display());
-        let mut words = vec!["run", "-d", "--network", "none", "--name", &name, "-v", &services, "-v", &shell];
+        let mut words =
+            vec!["run", "-d", "--network", "none", "--name", &name, "-v", &services, "-v", &shell];
         words.extend(options);
         words.push(image());
         docker(&words).expect_code(0);

@@ -203,7 +203,10 @@ fn a_program_without_permission_is_told() {
 #[test]
 fn a_program_that_dies_at_once_is_told_with_its_last_log_lines() {
     let world = World::with(|world| {
-        world.service("bad").file("down", "").run("for n in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $n; done\nexit 7");
+        world
+            .service("bad")
+            .file("down", "")
+            .run("for n in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $n; done\nexit 7");
     });
     let said = world.svc(&["up", "bad"]);
     assert_eq!(said.code, 1, "{said:?}");

@@ -72,7 +72,10 @@ fn there_is_no_second_process_of_svc() {
     let sleeper = wait_for("the program", || {
         let children = children_of(pid);
         let sleeper = children.first()?.clone();
-        common::processes::command_line(sleeper.pid).first().is_some_and(|word| word == "sleep").then_some(sleeper)
+        common::processes::command_line(sleeper.pid)
+            .first()
+            .is_some_and(|word| word == "sleep")
+            .then_some(sleeper)
     });
     assert_eq!(children_of(pid).len(), 1);
     assert_eq!((sleeper.ppid, sleeper.pgid), (pid, sleeper.pid), "direct child, own group");
@@ -85,7 +88,12 @@ fn there_is_no_second_process_of_svc() {
 fn signals_are_forwarded() {
     let world = World::new();
     let script = "for s in HUP INT QUIT USR1 USR2 WINCH; do trap \"echo got $s\" $s; done\ntrap 'echo got TERM; exit 3' TERM\necho ready to hear\nwhile :; do sleep 0.02; done";
-    let mut child = world.command(&["init", "--", "sh", "-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = world
+        .command(&["init", "--", "sh", "-c", script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut out = child.stdout.take().unwrap();
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -225,7 +233,9 @@ fn init_itself_ignores_nothing_that_would_keep_it_from_ending() {
     let mut child = command.stdin(Stdio::null()).spawn().unwrap();
     let pid = child.id() as i32;
     let program = wait_for("the program", || children_of(pid).first().cloned());
-    wait_until("exec", || common::processes::command_line(program.pid).first().is_some_and(|word| word == "sleep"));
+    wait_until("exec", || {
+        common::processes::command_line(program.pid).first().is_some_and(|word| word == "sleep")
+    });
     // TERM was blocked by the caller and stays so in the program, as tini does; INT was not.
     assert_eq!(signal_set(program.pid, "SigBlk"), (1 << 9) | (1 << 14));
     signal(pid, Signal::SIGINT);

@@ -110,7 +110,8 @@ fn a_system_daemon_gives_its_services_a_short_known_environment() {
     for key in always {
         assert!(given.contains_key(key), "{key} is missing in {given:?}");
     }
-    for (key, value) in [("PORT", "8080"), ("KEPT", "toml"), ("FROM_FILE", "yes"), ("EXTRA", "from-env-dir")] {
+    for (key, value) in [("PORT", "8080"), ("KEPT", "toml"), ("FROM_FILE", "yes"), ("EXTRA", "from-env-dir")]
+    {
         assert_eq!(given[key], value, "{key}");
     }
 }
@@ -118,9 +119,10 @@ fn a_system_daemon_gives_its_services_a_short_known_environment() {
 #[test]
 fn an_inherited_environment_comes_without_what_was_meant_for_svc_itself() {
     let mut world = World::new();
-    world.environment = [("COLOUR", "blue"), ("NOTIFY_SOCKET", "/x"), ("LISTEN_PID", "1"), ("WATCHDOG_USEC", "5")]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .to_vec();
+    world.environment =
+        [("COLOUR", "blue"), ("NOTIFY_SOCKET", "/x"), ("LISTEN_PID", "1"), ("WATCHDOG_USEC", "5")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .to_vec();
     sleeper(&world, "web", "inherit-env = true");
     world.start();
     world.wait_state("web", &["up", "ready"]);

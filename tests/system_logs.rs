@@ -47,7 +47,10 @@ fn every_line_has_a_time_stamp_and_both_streams_are_kept() {
 #[test]
 fn two_hundred_thousand_lines_arrive_and_none_is_lost() {
     let world = World::with(|world| {
-        world.service("flood").run("seq 1 200000\necho the end\nexec sleep 1000").toml("[log]\nmax-size = \"500M\"");
+        world
+            .service("flood")
+            .run("seq 1 200000\necho the end\nexec sleep 1000")
+            .toml("[log]\nmax-size = \"500M\"");
     });
     world.wait_log("flood", "the end");
     let lines = logged_lines(&world, "flood");
@@ -71,8 +74,10 @@ fn a_restart_of_the_service_loses_no_line_and_sends_no_sigpipe() {
     let last: usize = fs::read_to_string(world.services().join("web/n")).unwrap().trim().parse().unwrap();
     // The script notes a number before it writes the line: each stop may cost the one in hand.
     let seen: BTreeSet<usize> = wait_for("the last lines", || {
-        let seen: BTreeSet<usize> =
-            logged_lines(&world, "web").iter().filter_map(|line| line.strip_prefix("line ")?.parse().ok()).collect();
+        let seen: BTreeSet<usize> = logged_lines(&world, "web")
+            .iter()
+            .filter_map(|line| line.strip_prefix("line ")?.parse().ok())
+            .collect();
         (seen.len() + 11 >= last).then_some(seen)
     });
     assert!(seen.len() + 11 >= last && seen.len() <= last, "{} of {last}", seen.len());
@@ -86,7 +91,9 @@ fn a_death_of_the_supervisor_loses_no_line_of_a_quiet_writer() {
     for _ in 0..4 {
         let (_, supervisor) = world.pids();
         kill_9(supervisor);
-        wait_until("a new supervisor", || world.svc(&["status", "--json"]).code == 0 && world.pids().1 != supervisor);
+        wait_until("a new supervisor", || {
+            world.svc(&["status", "--json"]).code == 0 && world.pids().1 != supervisor
+        });
     }
     world.wait_log("web", "the end");
     let lines = logged_lines(&world, "web");
@@ -121,11 +128,15 @@ fn full_files_are_rotated_and_only_so_many_are_kept() {
 #[test]
 fn following_goes_on_through_a_rotation() {
     let world = World::with(|world| {
-        world.service("web").run("read go <go\nseq 1 5000\necho the end\nexec sleep 1000").toml("[log]\nmax-size = \"10K\"\nmax-files = 100");
+        world
+            .service("web")
+            .run("read go <go\nseq 1 5000\necho the end\nexec sleep 1000")
+            .toml("[log]\nmax-size = \"10K\"\nmax-files = 100");
         nix::unistd::mkfifo(&world.services().join("web/go"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     });
     let mut command = world.command(&["logs", "-f", "web"]);
-    let mut follower = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut follower =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut output = follower.stdout.take().unwrap();
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -143,8 +154,7 @@ fn following_goes_on_through_a_rotation() {
     follower.kill().unwrap();
     follower.wait().unwrap();
     let text = String::from_utf8(heard).unwrap();
-    let numbers: Vec<u32> =
-        text.lines().filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+    let numbers: Vec<u32> = text.lines().filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
     assert_eq!(numbers, (1..=5000).collect::<Vec<u32>>());
     assert!(rotated(&world, "web") > 2);
 }
@@ -153,12 +163,16 @@ fn following_goes_on_through_a_rotation() {
 fn several_logs_are_merged_in_time_order() {
     let world = World::with(|world| {
         for name in ["a", "b"] {
-            world.service(name).run(&format!("while read word; do echo {name} $word; done <go\nexec sleep 1000"));
-            nix::unistd::mkfifo(&world.services().join(name).join("go"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+            world
+                .service(name)
+                .run(&format!("while read word; do echo {name} $word; done <go\nexec sleep 1000"));
+            nix::unistd::mkfifo(&world.services().join(name).join("go"), nix::sys::stat::Mode::S_IRWXU)
+                .unwrap();
         }
     });
     use std::io::Write;
-    let open = |name: &str| fs::File::options().write(true).open(world.services().join(name).join("go")).unwrap();
+    let open =
+        |name: &str| fs::File::options().write(true).open(world.services().join(name).join("go")).unwrap();
     let mut pipes = [("a", open("a")), ("b", open("b"))];
     for turn in 0..5 {
         for (name, pipe) in &mut pipes {
@@ -169,7 +183,16 @@ fn several_logs_are_merged_in_time_order() {
     let said = world.ok(&["logs", "a", "b"]);
     let words: Vec<String> = said
         .lines()
-        .map(|line| line.split_whitespace().rev().take(2).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join(" "))
+        .map(|line| {
+            line.split_whitespace()
+                .rev()
+                .take(2)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
         .collect();
     let expected: Vec<String> = (0..5).flat_map(|turn| [format!("a {turn}"), format!("b {turn}")]).collect();
     assert_eq!(words, expected, "{said}");
@@ -205,7 +228,10 @@ fn a_full_disk_blocks_the_writer_says_so_and_then_goes_on_with_nothing_lost() {
     }
     let mut world = World::new();
     let disk = Mount::new(&world.root.join("log"));
-    world.service("flood").run("seq 1 400000\necho the end\nexec sleep 1000").toml("[log]\nmax-size = \"500M\"");
+    world
+        .service("flood")
+        .run("seq 1 400000\necho the end\nexec sleep 1000")
+        .toml("[log]\nmax-size = \"500M\"");
     world.service("other").run("exec sleep 1000");
     world.start();
     wait_until("the full disk to be told", || {
@@ -227,13 +253,16 @@ struct Mount(PathBuf);
 
 impl Mount {
     fn new(path: &Path) -> Self {
-        let said = common::said::run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "svc-test"]).arg(path));
+        let said = common::said::run(
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "svc-test"]).arg(path),
+        );
         assert_eq!(said.code, 0, "{said:?}");
         Mount(path.to_owned())
     }
 
     fn grow(&self) {
-        common::said::run(Command::new("mount").args(["-o", "remount,size=100m"]).arg(&self.0)).expect_code(0);
+        common::said::run(Command::new("mount").args(["-o", "remount,size=100m"]).arg(&self.0))
+            .expect_code(0);
     }
 }
 
@@ -246,7 +275,10 @@ impl Drop for Mount {
 #[test]
 fn one_that_floods_does_not_hold_up_the_restart_of_another() {
     let world = World::with(|world| {
-        world.service("flood").run("exec yes 'a line of a flood that never ends'").toml("[log]\nmax-size = \"1M\"\nmax-files = 2");
+        world
+            .service("flood")
+            .run("exec yes 'a line of a flood that never ends'")
+            .toml("[log]\nmax-size = \"1M\"\nmax-files = 2");
         world.service("web").run("exec sleep 1000").toml("restart-reset = \"1ms\"");
     });
     world.wait_state("web", &["up", "ready"]);

@@ -50,7 +50,10 @@ fn the_delay_grows_with_every_death() {
 #[test]
 fn a_service_long_enough_up_is_started_again_at_once() {
     let world = World::with(|world| {
-        world.service("web").run("exec sleep 1000").toml("restart-reset = \"1ms\"\nrestart-delay = \"1h\"\nrestart-delay-max = \"1h\"");
+        world
+            .service("web")
+            .run("exec sleep 1000")
+            .toml("restart-reset = \"1ms\"\nrestart-delay = \"1h\"\nrestart-delay-max = \"1h\"");
     });
     world.wait_state("web", &["up", "ready"]);
     for _ in 0..10 {
@@ -85,7 +88,10 @@ fn restart_rules_look_at_the_exit() {
             ("on-success-bad", "on-success", "exit 1"),
             ("never-bad", "never", "exit 1"),
         ] {
-            world.service(name).run(script).toml(&format!("restart = \"{restart}\"\nrestart-delay = \"1ms\""));
+            world
+                .service(name)
+                .run(script)
+                .toml(&format!("restart = \"{restart}\"\nrestart-delay = \"1ms\""));
         }
         world.service("code-3-is-fine").run("exit 3").toml("restart = \"on-failure\"\nsuccess-codes = [3]");
     });
@@ -113,10 +119,11 @@ fn a_oneshot_that_succeeds_is_done_and_not_started_again() {
 fn a_finish_script_gets_code_signal_name_and_group() {
     let world = World::with(|world| {
         for (name, run) in [("coded", "exit 7"), ("killed", "kill -KILL $$")] {
-            world.service(name).run(run).toml("restart-delay = \"1h\"\nrestart-delay-max = \"1h\"").script(
-                "finish",
-                "echo \"$1 $2 $3 $# $4\" >said.new && mv said.new said",
-            );
+            world
+                .service(name)
+                .run(run)
+                .toml("restart-delay = \"1h\"\nrestart-delay-max = \"1h\"")
+                .script("finish", "echo \"$1 $2 $3 $# $4\" >said.new && mv said.new said");
         }
     });
     let coded = world.wait_file("services/coded/said");
@@ -153,7 +160,9 @@ fn a_finish_that_hangs_is_killed() {
 fn a_restart_waits_until_the_rest_of_the_old_tree_is_gone() {
     // As nginx does: the workers live on and hold the port when the master alone is killed.
     let world = World::with(|world| {
-        world.service("web").run("sh -c 'trap \"\" TERM HUP; while :; do sleep 1; done' &\necho $! >worker\nexec sleep 1000");
+        world
+            .service("web")
+            .run("sh -c 'trap \"\" TERM HUP; while :; do sleep 1; done' &\necho $! >worker\nexec sleep 1000");
     });
     world.wait_state("web", &["up", "ready"]);
     let worker: i32 = world.wait_file("services/web/worker").trim().parse().unwrap();
@@ -166,7 +175,9 @@ fn a_restart_waits_until_the_rest_of_the_old_tree_is_gone() {
 #[test]
 fn no_zombie_stays_with_the_guardian() {
     let world = World::with(|world| {
-        world.service("litter").run("for n in 1 2 3 4 5; do (sleep 0.01 & exec sleep 0.02) & done\nexec sleep 1000");
+        world
+            .service("litter")
+            .run("for n in 1 2 3 4 5; do (sleep 0.01 & exec sleep 0.02) & done\nexec sleep 1000");
     });
     world.wait_state("litter", &["up", "ready"]);
     wait_until("the orphans to be reaped", || {

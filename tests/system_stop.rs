@@ -135,7 +135,10 @@ fn a_shutdown_ends_everything_and_leaves_nobody() {
         for number in 0..20 {
             world.service(&format!("s{number}")).run("sleep 1000 &\nexec sleep 1000");
         }
-        world.service("deaf").run("trap '' TERM\nwhile :; do sleep 1; done").toml("stop = [\"TERM\", \"200ms\", \"KILL\"]");
+        world
+            .service("deaf")
+            .run("trap '' TERM\nwhile :; do sleep 1; done")
+            .toml("stop = [\"TERM\", \"200ms\", \"KILL\"]");
     });
     for name in ["s0", "s19", "deaf"] {
         world.wait_state(name, &["up", "ready"]);
@@ -148,7 +151,10 @@ fn a_shutdown_ends_everything_and_leaves_nobody() {
 #[test]
 fn a_second_interrupt_hurries_a_slow_shutdown() {
     let mut world = World::with(|world| {
-        world.service("deaf").run("trap '' TERM INT\necho deaf\nwhile :; do sleep 1; done").toml("stop = [\"TERM\", \"1h\", \"KILL\"]");
+        world
+            .service("deaf")
+            .run("trap '' TERM INT\necho deaf\nwhile :; do sleep 1; done")
+            .toml("stop = [\"TERM\", \"1h\", \"KILL\"]");
     });
     world.wait_log("deaf", "deaf");
     let guardian = world.guardian();

@@ -47,7 +47,10 @@ fn no_color_is_honoured() {
 #[test]
 fn a_second_ctrl_c_hurries() {
     let mut world = World::new();
-    world.service("deaf").run("trap '' TERM INT\necho deaf\nwhile :; do sleep 1; done").toml("stop = [\"TERM\", \"1h\", \"KILL\"]");
+    world
+        .service("deaf")
+        .run("trap '' TERM INT\necho deaf\nwhile :; do sleep 1; done")
+        .toml("stop = [\"TERM\", \"1h\", \"KILL\"]");
     let mut terminal = Terminal::open();
     let mut command = world.command(&["supervise"]);
     let guardian = terminal.spawn(&mut command, false);
@@ -79,7 +82,9 @@ fn a_closed_terminal_ends_supervise_and_its_services() {
 #[test]
 fn term_ends_it_in_order_with_code_0() {
     let mut world = World::with(|world| {
-        world.service("web").run("trap 'echo bye; exit 0' TERM\necho ready to hear\nwhile :; do sleep 0.02; done");
+        world
+            .service("web")
+            .run("trap 'echo bye; exit 0' TERM\necho ready to hear\nwhile :; do sleep 0.02; done");
     });
     world.wait_log("web", "ready to hear");
     assert_eq!(world.end(), Some(0));

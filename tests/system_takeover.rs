@@ -69,7 +69,10 @@ fn a_service_that_dies_while_there_is_no_supervisor_is_started_again() {
 #[test]
 fn a_stop_in_progress_is_ended_by_the_next_supervisor() {
     let world = World::with(|world| {
-        world.service("deaf").run("trap '' TERM\necho deaf\nwhile :; do sleep 1; done").toml("stop = [\"TERM\", \"1s\", \"KILL\"]");
+        world
+            .service("deaf")
+            .run("trap '' TERM\necho deaf\nwhile :; do sleep 1; done")
+            .toml("stop = [\"TERM\", \"1s\", \"KILL\"]");
     });
     world.wait_log("deaf", "deaf");
     let pid = world.pid("deaf");

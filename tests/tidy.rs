@@ -82,7 +82,8 @@ fn program_lines(path: &Path) -> Vec<(usize, String)> {
 fn skip_item<'text>(lines: &mut impl Iterator<Item = (usize, &'text str)>, indentation: usize) {
     let end = format!("{}}}", " ".repeat(indentation));
     for (_, line) in lines {
-        let header_only = line.len() - line.trim_start().len() == indentation && line.trim_end().ends_with(';');
+        let header_only =
+            line.len() - line.trim_start().len() == indentation && line.trim_end().ends_with(';');
         if line == end || header_only {
             return;
         }
@@ -167,7 +168,8 @@ fn imports_go_one_way_as_the_map_in_lib_rs_says() {
     let mut complaints = Vec::new();
     for file in files("src", ".rs") {
         let name = short(&file);
-        let room = name.trim_start_matches("src/").split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+        let room =
+            name.trim_start_matches("src/").split('/').next().unwrap().trim_end_matches(".rs").to_owned();
         if room == "lib" {
             continue;
         }
@@ -220,7 +222,9 @@ fn every_unsafe_block_has_its_safety_note_just_above() {
             let noted = code.contains("// SAFETY:")
                 || above
                     .by_ref()
-                    .skip_while(|line| !line.starts_with("//") && !line.ends_with([';', '}', '{']) && !line.is_empty())
+                    .skip_while(|line| {
+                        !line.starts_with("//") && !line.ends_with([';', '}', '{']) && !line.is_empty()
+                    })
                     .take_while(|line| line.starts_with("//"))
                     .any(|line| line.starts_with("// SAFETY:"));
             if !noted {
@@ -275,7 +279,9 @@ fn the_program_never_panics_on_purpose_drops_a_result_or_sleeps() {
 fn nothing_is_left_for_later() {
     let notes = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["XX", "X"].concat()];
     let mut complaints = Vec::new();
-    for file in ["src", "tests", "contrib", "services", ".ci"].into_iter().flat_map(|folder| files(folder, "")) {
+    for file in
+        ["src", "tests", "contrib", "services", ".ci"].into_iter().flat_map(|folder| files(folder, ""))
+    {
         let Ok(text) = fs::read_to_string(&file) else { continue };
         for (number, line) in text.lines().enumerate() {
             if notes.iter().any(|note| has_word(line, note)) {
@@ -300,14 +306,17 @@ fn every_state_of_the_life_cycle_names_every_event() {
             let indentation = line.len() - code.len();
             let body = lines[start + 1..].iter().map(|(_, line)| line.as_str());
             let arms: Vec<&str> = body
-                .take_while(|line| line.trim().is_empty() || line.len() - line.trim_start().len() > indentation)
+                .take_while(|line| {
+                    line.trim().is_empty() || line.len() - line.trim_start().len() > indentation
+                })
                 .filter(|line| line.len() - line.trim_start().len() == indentation + 4)
                 .map(str::trim_start)
                 .collect();
             let of_events = arms.iter().any(|arm| arm.starts_with("Event::") || arm.starts_with("Action::"));
             let wild = arms.iter().any(|arm| arm.starts_with("_ =>") || arm.starts_with("_ if"));
             if of_events && wild {
-                complaints.push(format!("{}:{number}: this match has an arm for whatever comes", short(&file)));
+                complaints
+                    .push(format!("{}:{number}: this match has an arm for whatever comes", short(&file)));
             }
         }
     }

@@ -219,7 +219,8 @@ impl Lifecycle {
         let killing = self.ending.as_ref().is_some_and(|ending| ending.killing);
         let hurried = self.ending.as_ref().is_some_and(|ending| ending.hurried);
         let (before, rested) = (service.memory(shutdown), service.rests());
-        let mut turn = Turn { now, name, shutdown, killing, hurried, actions, forget: false, remember: false };
+        let mut turn =
+            Turn { now, name, shutdown, killing, hurried, actions, forget: false, remember: false };
         step(service, &mut turn);
         if let State::Up(up) = service.state {
             service.conclude_up(&mut turn, up);

@@ -118,7 +118,8 @@ mod tests {
     fn a_new_directory_is_told_by_name_and_a_quiet_watch_tells_nothing() {
         let place = tempfile::tempdir().unwrap();
         let inotify = Inotify::new().unwrap();
-        let watch = inotify.add(place.path(), Kinds::CREATED | Kinds::DELETED | Kinds::ONLY_DIRECTORY).unwrap();
+        let watch =
+            inotify.add(place.path(), Kinds::CREATED | Kinds::DELETED | Kinds::ONLY_DIRECTORY).unwrap();
         assert_eq!(inotify.read().unwrap(), []);
         std::fs::create_dir(place.path().join("web")).unwrap();
         let came = inotify.read().unwrap();

@@ -5,9 +5,9 @@
 //! from birth; 0, 1 and 2 are never owned.
 
 pub mod clock;
+pub mod directory;
 pub mod epoll;
 pub mod errno;
-pub mod directory;
 pub mod event_fd;
 pub mod file;
 pub mod inotify;
@@ -18,7 +18,8 @@ pub mod pipe;
 pub mod poll;
 pub mod priority;
 pub mod proc_fs;
+pub mod replace;
+pub mod resource;
 pub mod terminal;
 pub mod unix_socket;
-pub mod resource;
 pub mod users;

@@ -69,8 +69,9 @@ fn read_without_waiting(pipe: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize
     let part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: preadv2(2) with one part, which points to `buffer`, borrowed mutably for the call;
     // offset -1 (in both words) reads at the current position as read(2) does.
-    let got =
-        unsafe { libc::syscall(libc::SYS_preadv2, pipe.as_raw_fd(), &part, 1, -1i64, -1i64, libc::RWF_NOWAIT) };
+    let got = unsafe {
+        libc::syscall(libc::SYS_preadv2, pipe.as_raw_fd(), &part, 1, -1i64, -1i64, libc::RWF_NOWAIT)
+    };
     let got = Errno::result(got)?;
     Ok(usize::try_from(got).unwrap_or(0))
 }

@@ -12,7 +12,7 @@ use super::inbox::{INBOX_INPUTS_MAX, Input};
 use super::link::GuardianLink;
 use super::{CONTROL_DESCRIPTOR, GUARDIAN_DESCRIPTOR, Setup, directories};
 use crate::control::Server;
-use crate::lifecycle::{Event, Exit, Memory, Name, Pid, StateWord, Wanted};
+use crate::lifecycle::{Event, Exit, Main, Memory, Name, Pid, StateWord, Wanted};
 use crate::logger::{ConsoleSetup, Logger, LoggerSetup};
 use crate::os::{descriptor, own};
 use crate::protocol::guardian::{Child, KnownState, Order, Report, Role, VERSION};
@@ -254,5 +254,10 @@ fn unnoted() -> Memory {
         adopted: false,
         reason: None,
         deaths_nanoseconds: Vec::new(),
+        main: Main::Launching,
+        last_ran_nanoseconds: 0,
+        ended_well: false,
+        draining: false,
+        shutdown: None,
     }
 }

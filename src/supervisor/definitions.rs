@@ -9,7 +9,7 @@ use super::event_loop::{Service, Supervisor};
 use super::inbox::DirectoryNews;
 use crate::lifecycle::{Backoff, Event, Kind, Name, Policy, Restart, Scope, Signal, StopStep};
 use crate::protocol::guardian::{Child, Order, Role};
-use crate::service::{self, Definition, Problems};
+use crate::service::{self, Definition, Listed, LogSettings, Problems};
 
 /// What a rescan found.
 #[derive(Debug, Default)]
@@ -48,11 +48,13 @@ impl Supervisor {
     pub fn list_services(&mut self) {
         match service::list(&self.setup.services_dir) {
             Ok(listed) => {
-                for problem in &listed.problems {
-                    self.say(&problem.to_string());
-                }
-                for name in listed.names {
-                    self.services.entry(name).or_default();
+                for entry in listed {
+                    match entry {
+                        Listed::Service { name, .. } => {
+                            self.services.entry(name).or_default();
+                        }
+                        Listed::Wrong(problem) => self.say(&problem.to_string()),
+                    }
                 }
             }
             Err(problem) => {
@@ -74,15 +76,22 @@ impl Supervisor {
                 return found;
             }
         };
-        found.problems.extend(listed.problems.iter().map(ToString::to_string));
-        let present: BTreeSet<&Name> = listed.names.iter().collect();
+        let mut present = BTreeSet::new();
+        for entry in listed {
+            match entry {
+                Listed::Service { name, .. } => {
+                    present.insert(name);
+                }
+                Listed::Wrong(problem) => found.problems.push(problem.to_string()),
+            }
+        }
         let known: Vec<Name> =
             self.services.keys().filter(|name| name.logged_service().is_none()).cloned().collect();
-        for name in known.iter().filter(|name| !present.contains(name)) {
+        for name in known.iter().filter(|name| !present.contains(*name)) {
             found.removed.push(name.to_string());
             self.remove(name);
         }
-        for name in &listed.names {
+        for name in &present {
             if !self.services.contains_key(name) {
                 found.added.push(name.to_string());
                 self.services.entry(name.clone()).or_default();
@@ -144,7 +153,10 @@ impl Supervisor {
         let read = service::read(&directory, name);
         let logger = service::read_logger(&directory, name);
         let service = self.services.entry(name.clone()).or_default();
-        service.fingerprint = service::fingerprint(&directory);
+        service.fingerprint = match &read {
+            Ok(definition) => definition.fingerprint,
+            Err(_) => service::fingerprint(&directory),
+        };
         let before = std::mem::take(&mut service.problems);
         match read {
             Ok(definition) => self.define(definition),
@@ -162,8 +174,8 @@ impl Supervisor {
     }
 
     fn define(&mut self, definition: Definition) {
-        let (name, policy) = (definition.name.clone(), definition.policy.clone());
-        let settings = definition.log.clone();
+        let (name, policy) = (definition.name.clone(), Policy::clone(&definition.policy));
+        let settings = LogSettings::clone(&definition.log);
         let service = self.services.entry(name.clone()).or_default();
         let changed = service.definition.as_ref().is_none_or(|known| **known != definition);
         service.definition = Some(Arc::new(definition));

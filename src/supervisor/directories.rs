@@ -13,6 +13,7 @@ use super::inbox::{DirectoryNews, Input};
 use crate::lifecycle::Name;
 use crate::os::inotify::{Inotify, Kinds, WatchId};
 use crate::os::poll::{Waiting, poll};
+use crate::service::{self, Listed};
 
 /// Copying or editing a directory takes several steps: news is given after this long without one.
 const QUIET: Duration = Duration::from_millis(40);
@@ -134,9 +135,10 @@ impl Watch {
 
     /// Watches what is not watched yet and returns its names.
     fn watch_services(&mut self) -> Vec<Name> {
-        let Ok(listed) = crate::service::list(&self.services_dir) else { return Vec::new() };
+        let Ok(listed) = service::list(&self.services_dir) else { return Vec::new() };
         let watched: BTreeSet<Name> = self.services.values().flatten().cloned().collect();
-        let names: Vec<Name> = listed.names.into_iter().filter(|name| !watched.contains(name)).collect();
+        let names: Vec<Name> =
+            listed.into_iter().filter_map(service_name).filter(|name| !watched.contains(name)).collect();
         for name in &names {
             self.watch_service(name);
         }
@@ -166,5 +168,12 @@ impl Watch {
                 self.blind = true;
             }
         }
+    }
+}
+
+fn service_name(entry: Listed) -> Option<Name> {
+    match entry {
+        Listed::Service { name, .. } => Some(name),
+        Listed::Wrong(_) => None,
     }
 }

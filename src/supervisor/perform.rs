@@ -7,7 +7,7 @@ use super::event_loop::{Supervisor, now};
 use super::launch::{Planned, Purpose};
 use super::words::io_failure;
 use crate::lifecycle::{Action, Cause, Event, Exit, Memory, Name, Pid, Scope, Signal, Transition};
-use crate::os::{clock, file};
+use crate::os::{clock, replace};
 use crate::protocol::guardian::{Child, Order, Role, Stdio};
 use crate::service::Reload;
 
@@ -225,7 +225,7 @@ impl Supervisor {
     pub fn write_pidfile(&mut self, name: &Name, pid: Pid) {
         if let Some(path) = self.pidfile(name) {
             let text = format!("{}\n", pid.0);
-            if let Err(error) = file::replace(&path, text.as_bytes(), 0o644) {
+            if let Err(error) = replace::replace(&path, text.as_bytes(), 0o644) {
                 self.say(&format!("{name}: {}", io_failure("write", &path, &error)));
             }
         }

@@ -9,7 +9,7 @@ use super::words;
 use crate::lifecycle::{Event, Exit, Name, Pid, Signal};
 use crate::os::errno;
 use crate::protocol::guardian::{Child, LaunchFailure, Order, Report, Role};
-use crate::service::Definition;
+use crate::service::{Definition, LogSettings};
 
 impl Supervisor {
     pub fn take_reports(&mut self, reports: Vec<Report>, descriptors: Vec<OwnedFd>) {
@@ -162,7 +162,7 @@ impl Supervisor {
         if definition.as_deref().is_some_and(|definition: &Definition| definition.has_logger) {
             return;
         }
-        let settings = definition.map(|definition| definition.log.clone()).unwrap_or_default();
+        let settings = definition.map(|definition| LogSettings::clone(&definition.log)).unwrap_or_default();
         self.logger.attach(name.clone(), pipe, settings);
     }
 

@@ -108,4 +108,3 @@ fn spoil() -> io::Result<()> {
     }
     Ok(())
 }
-

@@ -73,9 +73,12 @@ impl World {
         command.args(arguments).env_clear().current_dir(&self.root);
         command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command.env("HOME", self.root.join("home"));
-        for (key, directory) in
-            [("SVC_DIR", "services"), ("SVC_RUNTIME_DIR", "run"), ("SVC_LOG_DIR", "log"), ("SVC_STATE_DIR", "state")]
-        {
+        for (key, directory) in [
+            ("SVC_DIR", "services"),
+            ("SVC_RUNTIME_DIR", "run"),
+            ("SVC_LOG_DIR", "log"),
+            ("SVC_STATE_DIR", "state"),
+        ] {
             command.env(key, self.root.join(directory));
         }
         command.envs(self.environment.iter().map(|(key, value)| (key.as_str(), value.as_str())));
@@ -92,7 +95,14 @@ impl World {
     #[track_caller]
     pub fn ok(&self, arguments: &[&str]) -> String {
         let said = self.svc(arguments);
-        assert_eq!(said.code, 0, "svc {} failed\nstdout: {}\nstderr: {}", arguments.join(" "), said.out, said.err);
+        assert_eq!(
+            said.code,
+            0,
+            "svc {} failed\nstdout: {}\nstderr: {}",
+            arguments.join(" "),
+            said.out,
+            said.err
+        );
         said.out
     }
 
