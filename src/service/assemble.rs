@@ -52,9 +52,13 @@ pub fn examine(directory: &Path, part: Part) -> Result<Examined, Problem> {
 impl Examined {
     /// The definition with the warnings, or all problems when one of them is an error.
     pub fn into_definition(self, name: &Name, part: Part) -> (Option<Definition>, Problems) {
-        let problems = Problems(self.reading.problems.clone());
+        let problems = self.problems();
         let definition = (!problems.has_errors()).then(|| self.define(name, part));
         (definition, problems)
+    }
+
+    pub fn problems(&self) -> Problems {
+        Problems::in_order(self.reading.problems.clone())
     }
 
     fn define(self, name: &Name, part: Part) -> Definition {

@@ -93,7 +93,7 @@ fn command_program(
             Some(_) => None,
             None => {
                 let help = Some("install it, or write its whole path".into());
-                Some(Fault { text: format!("{program} is not found in {path}"), help })
+                Some(Fault { text: format!("{program}: not found in {path}"), help })
             }
         }
     };
@@ -284,7 +284,7 @@ pub fn contradictions(reading: &mut Reading, draft: &Draft, is_logger: bool) {
             "write `command` with a program inside of it",
         ));
     }
-    let needs_tty = "tty: a terminal has to be named";
+    let needs_tty = "\"tty\" is the terminal that `tty` names, and there is no `tty`";
     let tty_help = "add a line like: tty = \"/dev/ttyS0\"";
     match (&draft.stdin, &draft.tty) {
         (Some(stdin), None) if stdin.value == Input::Tty => found.push((&stdin.place, needs_tty, tty_help)),

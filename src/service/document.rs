@@ -1,5 +1,6 @@
 //! One TOML file: its syntax, then every key by the schema. All errors of both kinds are told.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
@@ -11,9 +12,14 @@ use super::schema::{self, Key, Said, Value, Wrong};
 /// More of one file are not told: nobody reads them, and a hostile file could have a million.
 const PROBLEMS_MAX: usize = 100;
 
+/// What the parser says of a key that no `=` follows.
+const NO_VALUE: &str = "key with no value";
+
 /// Writes what the file says into the draft and returns what is wrong with it.
 pub fn apply(source: &Source, index: usize, draft: &mut Draft) -> Vec<Problem> {
-    let (document, errors) = DeTable::parse_recoverable(&source.text);
+    let (repaired, mut errors) = without_lines_that_stop_the_parser(&source.text);
+    let (document, more) = DeTable::parse_recoverable(&repaired);
+    errors.extend(more);
     let faults = syntax_faults(source, document.get_ref(), &errors);
     let mut problems: Vec<Problem> = faults.iter().map(|fault| fault.problem(source)).collect();
     let broken = errors.iter().filter_map(|error| error.span()).map(|span| span.start).collect();
@@ -23,6 +29,31 @@ pub fn apply(source: &Source, index: usize, draft: &mut Draft) -> Vec<Problem> {
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems.truncate(PROBLEMS_MAX);
     problems
+}
+
+/// The parser recovers from every error but a key without `=`: there it stops, and what follows would
+/// not be looked at. So such lines are told and blanked out.
+fn without_lines_that_stop_the_parser(text: &str) -> (Cow<'_, str>, Vec<toml::de::Error>) {
+    let mut repaired = Cow::Borrowed(text);
+    let mut told = Vec::new();
+    loop {
+        let (_, errors) = DeTable::parse_recoverable(&repaired);
+        let stopping: Vec<_> =
+            errors.into_iter().filter(|error| error.message().starts_with(NO_VALUE)).collect();
+        if stopping.is_empty() || told.len() >= PROBLEMS_MAX {
+            return (repaired, told);
+        }
+        let mut bytes = repaired.into_owned().into_bytes();
+        for error in stopping {
+            let at = error.span().map_or(0, |span| span.start).min(bytes.len());
+            let start =
+                bytes.iter().take(at).rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+            bytes.iter_mut().skip(start).take_while(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');
+            told.push(error);
+        }
+        // Whole lines became blanks, so it is still UTF-8.
+        repaired = Cow::Owned(String::from_utf8(bytes).unwrap_or_default());
+    }
 }
 
 struct Walk<'a> {
@@ -252,7 +283,7 @@ fn fault(text: &str, document: &DeTable<'_>, error: &toml::de::Error) -> Fault {
         _ if message.starts_with("unexpected leading zero") => {
             plain("a number has no leading zero".into(), Some("an octal number stands in quotes: \"022\""))
         }
-        _ if message.starts_with("key with no value") => {
+        _ if message.starts_with(NO_VALUE) => {
             plain("a key is followed by `=` and its value".into(), Some("a comment begins with #"))
         }
         _ => plain(message.to_owned(), None),

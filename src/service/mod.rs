@@ -68,7 +68,7 @@ pub fn check(directory: &Path) -> Problems {
             continue;
         }
         match examine(&directory, part) {
-            Ok(examined) => problems.extend(examined.reading.problems),
+            Ok(examined) => problems.extend(examined.problems()),
             Err(problem) => problems.push(problem),
         }
     }
@@ -98,7 +98,7 @@ pub fn check_all(services_dir: &Path) -> Result<Vec<Checked>, Problem> {
 pub fn shown(directory: &Path, name: &Name) -> Result<Vec<Shown>, Problems> {
     let part = if name.logged_service().is_some() { Part::Logger } else { Part::Service };
     let examined = examine(directory, part).map_err(|problem| Problems(vec![problem]))?;
-    let problems = Problems(examined.reading.problems.clone());
+    let problems = examined.problems();
     if problems.has_errors() { Err(problems) } else { Ok(examined.shown(part)) }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A service with more problems than this shows the first ones only.
 const SHOWN_MAX: usize = 50;
@@ -86,6 +86,19 @@ impl Problem {
 }
 
 impl Problems {
+    /// Those of one file together, in the order of its lines.
+    pub fn in_order(mut problems: Vec<Problem>) -> Self {
+        let mut files: Vec<PathBuf> = Vec::new();
+        for problem in &problems {
+            if !files.contains(&problem.file) {
+                files.push(problem.file.clone());
+            }
+        }
+        let rank = |file: &PathBuf| files.iter().position(|known| known == file);
+        problems.sort_by_cached_key(|problem| (rank(&problem.file), problem.line, problem.column));
+        Self(problems)
+    }
+
     pub fn has_errors(&self) -> bool {
         self.0.iter().any(Problem::is_error)
     }
@@ -125,10 +138,6 @@ impl Source {
     fn line(&self, number: usize) -> &str {
         self.text.split('\n').nth(number.saturating_sub(1)).unwrap_or_default()
     }
-
-    pub fn name(&self) -> &Path {
-        &self.file
-    }
 }
 
 impl fmt::Display for Problem {
@@ -146,7 +155,10 @@ impl fmt::Display for Problem {
             (Some((content, meant)), Some(line), Some(column)) => {
                 show_line(f, content, line, column, *meant)?;
                 match &self.help {
-                    Some(help) => write!(f, "\n  = help: {}", printable(help)),
+                    Some(help) => {
+                        let gutter = " ".repeat(line.to_string().len());
+                        write!(f, "\n{gutter} = help: {}", printable(help))
+                    }
                     None => Ok(()),
                 }
             }

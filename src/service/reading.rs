@@ -56,9 +56,14 @@ impl Reading {
         self.names.contains(OsStr::new(name))
     }
 
+    /// A file of the directory; the empty name is the directory itself.
+    fn absolute(&self, name: &Path) -> PathBuf {
+        if name == Path::new("") { self.path.clone() } else { self.path.join(name) }
+    }
+
     /// A problem with a file of the directory as a whole.
     pub fn complain(&mut self, name: &Path, text: impl Into<String>, help: Option<String>) {
-        let mut problem = Problem::new(self.path.join(name), text);
+        let mut problem = Problem::new(self.absolute(name), text);
         problem.help = help;
         self.problems.push(problem);
     }
@@ -166,6 +171,8 @@ impl Reading {
         let bytes = self.bytes(name)?;
         match String::from_utf8(bytes) {
             Ok(text) => {
+                // The mark that some editors put in front is no character of the first line.
+                let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
                 self.sources.push(Source { file: self.path.join(name), text });
                 Some(self.sources.len() - 1)
             }
@@ -223,7 +230,7 @@ impl Reading {
     /// As root, a file that others may write is a way to become root.
     pub fn warn_of_writers(&mut self, name: &Path, facts: &FileFacts) {
         if self.watch_writers && facts.mode & 0o002 != 0 {
-            let path = if name == Path::new("") { self.path.clone() } else { self.path.join(name) };
+            let path = self.absolute(name);
             let help = format!("chmod o-w {}", path.display());
             let text = "anyone may change what root runs: it is writable by everyone";
             self.problems.push(Problem::new(path, text).help(help));

@@ -58,7 +58,7 @@ pub static SECTIONS: [Section; 6] = [
 ];
 
 /// Words of other supervisors and what they are called here.
-const OTHER_WORDS: [(&str, &str); 17] = [
+const OTHER_WORDS: [(&str, &str); 21] = [
     ("exec", "command"),
     ("execstart", "command"),
     ("program", "command"),
@@ -76,6 +76,10 @@ const OTHER_WORDS: [(&str, &str); 17] = [
     ("restartsec", "restart-delay"),
     ("stopwaitsecs", "stop"),
     ("limitnofile", "limits.open-files"),
+    ("nofile", "open-files"),
+    ("nproc", "processes"),
+    ("fsize", "file-size"),
+    ("memlock", "locked-memory"),
 ];
 
 /// Where a name is looked for: `None` is the top of the file.
