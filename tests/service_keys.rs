@@ -1,0 +1,527 @@
+//! What a right service directory says reaches its definition, key by key.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use svc::lifecycle::{GiveUp, Kind, Name, Restart, Scope, Signal, StopStep};
+use svc::service::{
+    self, Definition, Input, Listed, LogFormat, LogTarget, Output, Program, Reload, Shown, Timestamp,
+};
+
+struct Web {
+    root: tempfile::TempDir,
+    directory: PathBuf,
+}
+
+impl Web {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("web");
+        let web = Self { root, directory };
+        web.file("run", "#!/bin/sh\nexec sleep 1000\n");
+        fs::set_permissions(&web.directory, fs::Permissions::from_mode(0o755)).unwrap();
+        web
+    }
+
+    fn with(toml: &str) -> Self {
+        let web = Self::new();
+        web.file("service.toml", toml);
+        web
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.directory.join(name);
+        let parent = path.parent().unwrap();
+        fs::create_dir_all(parent).unwrap();
+        fs::set_permissions(parent, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(&path, content).unwrap();
+        let program = name.ends_with("run") || name.ends_with("finish");
+        let mode = if program { 0o755 } else { 0o644 };
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn remove(&self, name: &str) {
+        fs::remove_file(self.directory.join(name)).unwrap();
+    }
+
+    fn read(&self) -> Definition {
+        service::read(&self.directory, &name()).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    fn shown(&self, key: &str) -> (String, String) {
+        let shown = service::shown(&self.directory, &name()).unwrap();
+        let found = shown.into_iter().find(|shown| shown.key == key).unwrap();
+        (found.value, found.source)
+    }
+}
+
+fn name() -> Name {
+    Name::new("web").unwrap()
+}
+
+fn read(toml: &str) -> Definition {
+    Web::with(toml).read()
+}
+
+/// A line of service.toml, and whether it reached the definition.
+type Row = (&'static str, fn(&Definition, &Path) -> bool);
+
+const ROWS: &[Row] = &[
+    ("description = \"x\"", |d, _| d.description.as_deref() == Some("x")),
+    ("type = \"oneshot\"", |d, _| d.policy.kind == Kind::Oneshot),
+    ("enabled = false", |d, _| !d.policy.enabled),
+    ("user = \"root\"", |d, _| d.context.user.as_deref() == Some("root")),
+    ("user = 0", |d, _| d.context.user.as_deref() == Some("0")),
+    ("group = \"daemon\"", |d, _| d.context.group.as_deref() == Some("daemon")),
+    ("groups = [\"daemon\", 0]", |d, _| d.context.groups == ["daemon", "0"]),
+    ("cwd = \"/tmp\"", |d, _| d.context.cwd.as_deref() == Some(Path::new("/tmp"))),
+    ("cwd = \"data\"", |d, dir| d.context.cwd == Some(dir.join("data"))),
+    ("umask = \"027\"", |d, _| d.context.umask == Some(0o027)),
+    ("env = { A = \"1\" }", |d, _| d.context.env == [("A".into(), Some("1".into()))]),
+    ("env-files = [\"-none.env\"]", |d, _| d.context.env.is_empty()),
+    ("inherit-env = false", |d, _| d.context.inherit_env == Some(false)),
+    ("stdin = \"null\"", |d, _| d.context.stdin == Input::Null && d.policy.may_stand),
+    ("stdin = \"file:in\"", |d, dir| d.context.stdin == Input::File(dir.join("in")) && !d.policy.may_stand),
+    ("stdout = \"log\"", |d, _| d.context.stdout == Output::Log && d.policy.may_stand),
+    ("stdout = \"inherit\"", |d, _| d.context.stdout == Output::Inherit && d.policy.may_stand),
+    ("stdout = \"null\"", |d, _| d.context.stdout == Output::Null && d.policy.may_stand),
+    ("stdout = \"file:/o:1\"", |d, _| d.context.stdout == Output::File("/o:1".into()) && !d.policy.may_stand),
+    ("stdout = \"append:o\"", |d, dir| {
+        d.context.stdout == Output::Append(dir.join("o")) && d.policy.may_stand
+    }),
+    ("stdout = \"truncate:o\"", |d, dir| {
+        d.context.stdout == Output::Truncate(dir.join("o")) && !d.policy.may_stand
+    }),
+    ("stderr = \"truncate:o\"", |d, dir| {
+        d.context.stderr == Output::Truncate(dir.join("o")) && !d.policy.may_stand
+    }),
+    ("tty = \"/dev/tty1\"", |d, _| {
+        let c = &d.context;
+        c.tty.as_deref() == Some(Path::new("/dev/tty1"))
+            && (&c.stdin, &c.stdout, &c.stderr) == (&Input::Tty, &Output::Tty, &Output::Tty)
+            && !d.policy.may_stand
+    }),
+    ("tty = \"/dev/tty1\"\nstdout = \"log\"", |d, _| d.context.stdout == Output::Log),
+    ("nice = -5", |d, _| d.context.nice == Some(-5)),
+    ("io-priority = \"best-effort:4\"", |d, _| d.context.io_priority == Some((2 << 13) | 4)),
+    ("io-priority = \"realtime:0\"", |d, _| d.context.io_priority == Some(1 << 13)),
+    ("io-priority = \"idle\"", |d, _| d.context.io_priority == Some(3 << 13)),
+    ("scheduler = \"other\"", |d, _| d.context.scheduler == Some((0, 0))),
+    ("scheduler = \"batch\"", |d, _| d.context.scheduler == Some((3, 0))),
+    ("scheduler = \"idle\"", |d, _| d.context.scheduler == Some((5, 0))),
+    ("scheduler = \"fifo:10\"", |d, _| d.context.scheduler == Some((1, 10))),
+    ("scheduler = \"rr:99\"", |d, _| d.context.scheduler == Some((2, 99))),
+    ("oom-score-adjust = -1000", |d, _| d.context.oom_score_adjust == Some(-1000)),
+    ("write-pidfile = \"web.pid\"", |d, dir| {
+        d.write_pidfile == Some(dir.join("web.pid")) && !d.policy.may_stand
+    }),
+    ("restart = \"never\"", |d, _| d.policy.restart == Restart::Never),
+    ("restart = \"on-failure\"", |d, _| d.policy.restart == Restart::OnFailure),
+    ("restart = \"on-success\"", |d, _| d.policy.restart == Restart::OnSuccess),
+    ("restart-delay = \"1s\"", |d, _| d.policy.backoff.first == Duration::from_secs(1)),
+    ("restart-delay = \"1m\"", |d, _| d.policy.backoff.max == Duration::from_secs(60)),
+    ("restart-delay-max = \"1m30s\"", |d, _| d.policy.backoff.max == Duration::from_secs(90)),
+    ("restart-reset = \"infinity\"", |d, _| d.policy.backoff.reset == Duration::MAX),
+    ("give-up = \"5 in 1m\"", |d, _| {
+        d.policy.give_up == Some(GiveUp { count: 5, within: Duration::from_secs(60) })
+    }),
+    ("success-codes = [0, 3, \"USR1\", \"SIGUSR2\"]", |d, _| {
+        d.policy.success_codes == [3] && d.policy.success_signals == [Signal(10), Signal(12)]
+    }),
+    ("stop = \"INT\"", |d, _| d.policy.stop == [StopStep::Signal(Signal(2))]),
+    ("stop = [\"TERM\"]", |d, _| d.policy.stop == [StopStep::Signal(Signal::TERM)]),
+    ("stop = [\"QUIT\", \"500ms\", \"RTMIN+1\", \"infinity\"]", |d, _| {
+        d.policy.stop
+            == [
+                StopStep::Signal(Signal(3)),
+                StopStep::Wait(Duration::from_millis(500)),
+                StopStep::Signal(Signal(35)),
+                StopStep::Wait(Duration::MAX),
+            ]
+    }),
+    ("kill = \"group\"", |d, _| d.policy.kill == Scope::Group),
+    ("kill = \"main\"", |d, _| d.policy.kill == Scope::Main),
+    ("reload = \"USR2\"", |d, _| d.reload == Reload::Signal(Signal(12))),
+    ("reload = [\"/bin/true\", \"x\"]", |d, _| {
+        d.reload == Reload::Command(vec!["/bin/true".into(), "x".into()])
+    }),
+    ("timeout-start = \"2m\"", |d, _| d.policy.timeout_start == Duration::from_secs(120)),
+    ("timeout-finish = \"1m\"", |d, _| d.policy.timeout_finish == Duration::from_secs(60)),
+    ("limits.open-files = 65536", |d, _| d.context.limits == [(7, 65536, 65536)]),
+    ("limits.processes = \"512:1024\"", |d, _| d.context.limits == [(6, 512, 1024)]),
+    ("limits.core = \"infinity\"", |d, _| d.context.limits == [(4, u64::MAX, u64::MAX)]),
+    ("limits.stack = \"8M\"", |d, _| d.context.limits == [(3, 8 << 20, 8 << 20)]),
+    ("limits.data = 4096", |d, _| d.context.limits == [(2, 4096, 4096)]),
+    ("limits.address-space = \"1G:infinity\"", |d, _| d.context.limits == [(9, 1 << 30, u64::MAX)]),
+    ("limits.file-size = \"1T\"", |d, _| d.context.limits == [(1, 1 << 40, 1 << 40)]),
+    ("limits.locked-memory = 0", |d, _| d.context.limits == [(8, 0, 0)]),
+    ("limits.cpu-time = \"1m:1500ms\"", |d, _| d.context.limits == [(0, 60, 2)]),
+    ("limits.cpu-time = \"1500ms:1m\"", |d, _| d.context.limits == [(0, 2, 60)]),
+    ("limits.message-queues = \"800K\"", |d, _| d.context.limits == [(12, 800 << 10, 800 << 10)]),
+    ("limits.pending-signals = 5", |d, _| d.context.limits == [(11, 5, 5)]),
+    ("limits.nice = -5", |d, _| d.context.limits == [(13, 25, 25)]),
+    ("limits.real-time-priority = 50", |d, _| d.context.limits == [(14, 50, 50)]),
+    ("limits.real-time-run = \"200ms\"", |d, _| d.context.limits == [(15, 200_000, 200_000)]),
+    ("log.to = \"file\"", |d, _| d.log.to == LogTarget::File),
+    ("log.to = \"console\"", |d, _| d.log.to == LogTarget::Console),
+    ("log.to = \"both\"", |d, _| d.log.to == LogTarget::Both),
+    ("log.to = \"null\"", |d, _| d.log.to == LogTarget::Null),
+    ("log.max-size = \"64M\"", |d, _| d.log.bytes_max == 64 << 20),
+    ("log.max-files = 3", |d, _| d.log.files_max == 3),
+    ("log.max-total = \"500M\"", |d, _| d.log.total_bytes_max == Some(500 << 20)),
+    ("log.max-age = \"30d\"", |d, _| d.log.age_max == Some(Duration::from_secs(30 * 86_400))),
+    ("log.timestamp = \"tai64n\"", |d, _| d.log.timestamp == Timestamp::Tai64n),
+    ("log.timestamp = \"none\"", |d, _| d.log.timestamp == Timestamp::None),
+    ("log.compress = true", |d, _| d.log.compress),
+    ("log.format = \"json\"", |d, _| d.log.format == LogFormat::Json),
+    ("log.limit = \"10M/s\"", |d, _| d.log.limit == Some(10 << 20)),
+];
+
+#[test]
+fn every_key_reaches_the_definition() {
+    for (toml, reached) in ROWS {
+        let web = Web::with(toml);
+        // Limits whose soft part is above the hard one are refused elsewhere.
+        if *toml == "limits.cpu-time = \"1m:1500ms\"" {
+            assert!(service::read(&web.directory, &name()).is_err());
+            continue;
+        }
+        assert!(reached(&web.read(), &web.directory), "{toml}: {:?}", web.read());
+    }
+}
+
+#[test]
+fn every_key_of_the_schema_has_a_row_above() {
+    let tried: BTreeSet<&str> = ROWS.iter().filter_map(|(toml, _)| toml.split([' ', '\n']).next()).collect();
+    let shown: BTreeSet<String> =
+        service::shown(&Web::new().directory, &name()).unwrap().into_iter().map(|shown| shown.key).collect();
+    let without: Vec<_> = shown.iter().filter(|key| !tried.contains(key.as_str())).collect();
+    // These have tests of their own below.
+    assert_eq!(without, ["command", "root"]);
+}
+
+#[test]
+fn a_run_alone_has_the_defaults_of_the_design() {
+    let web = Web::new();
+    let definition = web.read();
+    assert_eq!(definition.program, Program::Run);
+    assert_eq!(definition.directory, web.directory);
+    assert_eq!(definition.reload, Reload::Signal(Signal::HUP));
+    assert!(!definition.has_logger);
+    assert_eq!(*definition.context, svc::service::Context::default());
+    assert_eq!(*definition.log, svc::service::LogSettings::default());
+    let policy = &definition.policy;
+    assert_eq!((policy.kind, policy.enabled, policy.restart), (Kind::Longrun, true, Restart::Always));
+    assert_eq!(policy.backoff.first, Duration::from_millis(100));
+    assert_eq!(policy.backoff.max, Duration::from_secs(30));
+    assert_eq!(policy.backoff.reset, Duration::from_secs(10));
+    assert_eq!(policy.give_up, None);
+    let stop = [
+        StopStep::Signal(Signal::TERM),
+        StopStep::Wait(Duration::from_secs(10)),
+        StopStep::Signal(Signal::KILL),
+    ];
+    assert_eq!(policy.stop, stop);
+    assert_eq!((policy.kill, policy.has_finish, policy.may_stand), (Scope::Tree, false, true));
+    assert_eq!(policy.timeout_start, Duration::from_secs(60));
+    assert_eq!(policy.timeout_finish, Duration::from_secs(5));
+}
+
+#[test]
+fn a_oneshot_is_not_restarted_and_has_all_the_time() {
+    let policy = read("type = \"oneshot\"").policy;
+    assert_eq!((policy.restart, policy.timeout_start), (Restart::Never, Duration::MAX));
+}
+
+#[test]
+fn services_that_say_the_same_share_it() {
+    let (one, other) = (Web::new().read(), Web::with("description = \"x\"").read());
+    assert!(Arc::ptr_eq(&one.policy, &other.policy));
+    assert!(Arc::ptr_eq(&one.context, &other.context));
+    assert!(Arc::ptr_eq(&one.log, &other.log));
+    assert!(size_of::<Definition>() <= 256, "{}", size_of::<Definition>());
+}
+
+#[test]
+fn a_command_stands_instead_of_run() {
+    let web = Web::with("command = [\"/bin/sleep\", \"1\"]");
+    web.remove("run");
+    assert_eq!(web.read().program, Program::Command(vec!["/bin/sleep".into(), "1".into()]));
+    for found in ["[\"sh\"]", "[\"./start-run\"]", "[\"../web/start-run\"]"] {
+        web.file("start-run", "#!/usr/bin/env -S sh -e\n");
+        web.file("service.toml", format!("command = {found}"));
+        assert!(matches!(web.read().program, Program::Command(_)), "{found}");
+    }
+    web.file("service.toml", "command = [\"start-run\"]\nenv = { PATH = \"/nowhere\" }");
+    assert!(service::read(&web.directory, &name()).is_err());
+    web.file(
+        "service.toml",
+        format!("command = [\"start-run\"]\nenv.PATH = \"{}\"", web.directory.display()),
+    );
+    web.read();
+}
+
+#[test]
+fn with_a_root_paths_are_inside_of_it() {
+    let web = Web::with("root = \"jail\"\ncommand = [\"bin/server-run\"]\ncwd = \"srv\"");
+    web.remove("run");
+    web.file("jail/srv/bin/server-run", "#!/only/in/the/jail\n");
+    let context = web.read().context;
+    assert_eq!(context.root, Some(web.directory.join("jail")));
+    assert_eq!(context.cwd, Some("/srv".into()));
+    web.file("service.toml", "root = \"jail\"\ncommand = [\"/srv/bin/server-run\"]");
+    assert_eq!(web.read().context.cwd, Some("/".into()));
+}
+
+#[test]
+fn overlays_lie_over_it_in_the_order_of_their_names() {
+    let web = Web::with(
+        "nice = 1\nstop = [\"INT\"]\nenv = { A = \"1\", B = \"1\" }\nlimits.core = 0\nlog.max-files = 5\ngive-up = \"3 in 1s\"",
+    );
+    web.file("service.d/20.toml", "nice = 3\nenv.B = \"3\"\ngive-up = \"never\"");
+    web.file(
+        "service.d/10.toml",
+        "nice = 2\nenv.C = \"2\"\nlimits.stack = 1\nlog.max-size = \"1M\"\nstop = \"HUP\"",
+    );
+    web.file("service.d/30.toml.orig", "nice = 9");
+    web.file("service.d/.40.toml", "nice = 9");
+    let definition = web.read();
+    assert_eq!(definition.context.nice, Some(3));
+    assert_eq!(definition.policy.stop, [StopStep::Signal(Signal::HUP)]);
+    assert_eq!(definition.policy.give_up, None);
+    let env: Vec<_> =
+        definition.context.env.iter().map(|(k, v)| (k.as_str(), v.as_deref().unwrap())).collect();
+    assert_eq!(env, [("A", "1"), ("B", "3"), ("C", "2")]);
+    assert_eq!(definition.context.limits, [(3, 1, 1), (4, 0, 0)]);
+    assert_eq!((definition.log.files_max, definition.log.bytes_max), (5, 1 << 20));
+    assert_eq!(web.shown("nice"), ("3".into(), "service.d/20.toml:1".into()));
+    assert_eq!(web.shown("env.B"), ("\"3\"".into(), "service.d/20.toml:2".into()));
+    assert_eq!(web.shown("limits.core"), ("0".into(), "service.toml:4".into()));
+}
+
+#[test]
+fn an_overlay_can_replace_a_user_that_does_not_exist_here() {
+    let web = Web::with("user = \"no-such-user\"");
+    web.file("service.d/local.toml", "user = \"root\"");
+    assert_eq!(web.read().context.user.as_deref(), Some("root"));
+}
+
+#[test]
+fn overlays_alone_are_enough() {
+    let web = Web::new();
+    web.file("service.d/a.toml", "nice = 4");
+    assert_eq!(web.read().context.nice, Some(4));
+}
+
+#[test]
+fn env_directory_is_stronger_than_env_and_env_than_env_files() {
+    let web =
+        Web::with("env-files = [\"one.env\", \"-none\", \"two.env\"]\nenv = { B = \"toml\", C = \"toml\" }");
+    web.file("one.env", "A=one\nB=one\nC=one\nE=one\n");
+    web.file("two.env", "# second\nA=two\n");
+    web.file("env/C", "directory \nignored");
+    web.file("env/D", "");
+    web.file("env/.hidden", "x");
+    let env = web.read().context.env.clone();
+    let text = |text: &str| Some(text.to_owned());
+    let expected = [
+        ("A".to_owned(), text("two")),
+        ("B".to_owned(), text("toml")),
+        ("C".to_owned(), text("directory")),
+        ("D".to_owned(), None),
+        ("E".to_owned(), text("one")),
+    ];
+    assert_eq!(env, expected);
+    assert_eq!(web.shown("env.A"), ("\"two\"".into(), "two.env:2".into()));
+    assert_eq!(web.shown("env.B"), ("\"toml\"".into(), "service.toml:2".into()));
+    assert_eq!(web.shown("env.C"), ("\"directory\"".into(), "env/C".into()));
+    assert_eq!(web.shown("env.D"), ("(removed)".into(), "env/D".into()));
+}
+
+#[test]
+fn down_and_finish_are_seen() {
+    let web = Web::new();
+    web.file("down", "");
+    web.file("finish", "#!/bin/sh\n");
+    let policy = web.read().policy;
+    assert!(!policy.enabled && policy.has_finish);
+    assert_eq!(web.shown("enabled"), ("false".into(), "down".into()));
+}
+
+#[test]
+fn runit_and_s6_directories_are_taken_as_they_are() {
+    let web = Web::new();
+    for (file, content) in [
+        ("supervise/status", ""),
+        ("control/t", "#!/bin/sh\n"),
+        ("check", "#!/bin/sh\n"),
+        ("notification-fd", "3\n"),
+        ("timeout-kill", "5000\n"),
+        ("type", "longrun\n"),
+        ("data/x", ""),
+        ("conf", "OPTS=1\n"),
+        ("log/main/current", ""),
+    ] {
+        web.file(file, content);
+    }
+    assert_eq!(service::check(&web.directory).to_string(), "");
+    assert!(!web.read().has_logger);
+    assert_eq!(service::read_logger(&web.directory, &name()), Ok(None));
+}
+
+#[test]
+fn a_logger_is_a_service_of_its_own() {
+    let web = Web::new();
+    web.file("log/run", "#!/bin/sh\nexec svlogd -tt ./main\n");
+    let logger = service::read_logger(&web.directory, &name()).unwrap().unwrap();
+    assert!(web.read().has_logger);
+    assert_eq!(logger.name, name().logger());
+    assert_eq!(logger.directory, web.directory.join("log"));
+    assert_eq!((logger.program, logger.has_logger), (Program::Run, false));
+    assert_eq!((&logger.context.stdout, &logger.context.stderr), (&Output::Inherit, &Output::Inherit));
+    web.file("log/down", "");
+    web.file("log/service.toml", "stop = \"INT\"");
+    let logger = service::read_logger(&web.directory, &name()).unwrap().unwrap();
+    assert!(!logger.policy.enabled);
+    assert_eq!(logger.policy.stop, [StopStep::Signal(Signal(2))]);
+    let shown = service::shown(&logger.directory, &logger.name).unwrap();
+    assert!(shown.contains(&Shown {
+        key: "stdout".into(),
+        value: "\"inherit\"".into(),
+        source: "default".into()
+    }));
+}
+
+#[test]
+fn a_logger_that_cannot_run_leaves_the_service_its_log() {
+    let web = Web::new();
+    web.file("log/run", "#!/bin/sh\n");
+    fs::set_permissions(web.directory.join("log/run"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(!web.read().has_logger);
+    assert!(service::read_logger(&web.directory, &name()).is_err());
+    web.remove("log/run");
+    symlink("/no/such/logger", web.directory.join("log/run")).unwrap();
+    assert!(!web.read().has_logger);
+    assert!(service::read_logger(&web.directory, &name()).is_err());
+}
+
+#[test]
+fn a_missing_directory_to_work_in_is_a_warning_only() {
+    let web = Web::with("cwd = \"/no/such/place\"");
+    assert_eq!(web.read().context.cwd, Some("/no/such/place".into()));
+    let problems = service::check(&web.directory);
+    assert!(!problems.is_empty() && !problems.has_errors());
+}
+
+#[test]
+fn show_names_every_value_and_its_source() {
+    let web = Web::with(
+        "# comment\ntype = 'oneshot'\nstop = [ \"TERM\",\n  \"5s\", # soon\n]\n\n[log]\nmax-size = \"1M\"",
+    );
+    assert_eq!(web.shown("type"), ("\"oneshot\"".into(), "service.toml:2".into()));
+    assert_eq!(web.shown("stop"), ("[\"TERM\", \"5s\"]".into(), "service.toml:3".into()));
+    assert_eq!(web.shown("log.max-size"), ("\"1M\"".into(), "service.toml:8".into()));
+    assert_eq!(web.shown("restart"), ("\"never\"".into(), "default".into()));
+    assert_eq!(web.shown("timeout-finish"), ("\"5s\"".into(), "default".into()));
+    assert_eq!(web.shown("command"), ("[\"./run\"]".into(), "run".into()));
+    assert_eq!(web.shown("cwd"), ("(the service directory; / with root)".into(), "default".into()));
+}
+
+#[test]
+fn show_of_a_broken_directory_gives_its_problems() {
+    assert!(service::shown(&Web::with("nice = 99").directory, &name()).is_err());
+}
+
+#[test]
+fn the_fingerprint_changes_with_every_edit_and_with_nothing_else() {
+    let web = Web::with("env-files = [\"a.env\"]");
+    web.file("a.env", "A=1\n");
+    let mut seen = BTreeSet::new();
+    let mut edited = |what: &str| {
+        let now = service::fingerprint(&web.directory);
+        assert_eq!(now, service::fingerprint(&web.directory));
+        if let Ok(definition) = service::read(&web.directory, &name()) {
+            assert_eq!(definition.fingerprint, now, "{what}");
+        }
+        assert!(seen.insert(now), "{what} did not change it");
+    };
+    edited("nothing");
+    web.file("run", "#!/bin/sh\nexec sleep 2\n");
+    edited("run");
+    web.file("service.toml", "env-files = [\"a.env\"]\nnice = 1");
+    edited("service.toml");
+    web.file("a.env", "A=22\n");
+    edited("a.env");
+    web.file("service.d/x.toml", "nice = 2");
+    edited("service.d");
+    web.file("env/B", "1");
+    edited("env");
+    web.file("down", "");
+    edited("down");
+    web.file("finish", "#!/bin/sh\n");
+    edited("finish");
+    web.file("log/run", "#!/bin/sh\n");
+    edited("log/run");
+    web.file("service.toml", "nice = 99");
+    edited("an error");
+    web.remove("run");
+    edited("no run");
+    let last = service::fingerprint(&web.directory);
+    web.file("data/state", "x");
+    web.file("log/main/current", "x");
+    web.file("down", "again");
+    assert_eq!(service::fingerprint(&web.directory), last);
+    assert_eq!(service::fingerprint(Path::new("/no/such/directory")), 0);
+}
+
+#[test]
+fn service_directories_are_listed_by_name_and_what_is_wrong_is_told() {
+    let web = Web::new();
+    let services = web.root.path();
+    let elsewhere = tempfile::tempdir().unwrap();
+    for directory in ["api", "db@blue", ".hidden", "bad name"] {
+        fs::create_dir(services.join(directory)).unwrap();
+    }
+    fs::write(services.join("svc.toml"), "").unwrap();
+    fs::write(services.join("README"), "").unwrap();
+    symlink(elsewhere.path(), services.join("linked")).unwrap();
+    symlink("svc.toml", services.join("file-link")).unwrap();
+    symlink("/no/such/service", services.join("dangling")).unwrap();
+    symlink("loop", services.join("loop")).unwrap();
+    let listed = service::list(services).unwrap();
+    let names: Vec<String> = listed
+        .iter()
+        .map(|listed| match listed {
+            Listed::Service { name, directory } => {
+                assert_eq!(directory, &services.join(name.as_str()));
+                name.to_string()
+            }
+            Listed::Wrong(problem) => problem.to_string().replace(services.to_str().unwrap(), "DIR"),
+        })
+        .collect();
+    let expected = [
+        "api",
+        "DIR/bad name: is no service: a service name has letters, digits, '.', '_', '-' and '@', not ' '",
+        "DIR/dangling: is a link to /no/such/service, which does not exist",
+        "db@blue",
+        "linked",
+        "DIR/loop: is a link to loop: Too many levels of symbolic links",
+        "web",
+    ];
+    assert_eq!(names, expected);
+    let checked = service::check_all(services).unwrap();
+    let wrong = checked.iter().filter(|checked| checked.problems.has_errors()).count();
+    assert_eq!((checked.len(), wrong), (7, 6));
+}
+
+#[test]
+fn a_services_directory_that_is_not_there_is_told() {
+    let problem = service::list(Path::new("/no/such/services")).unwrap_err().to_string();
+    let expected = "/no/such/services: cannot be read: No such file or directory; \
+                    it has to be a directory with one directory for each service";
+    assert_eq!(problem, expected);
+}
