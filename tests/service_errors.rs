@@ -2,6 +2,8 @@
 //! service.toml of a directory with a good `run`, `NAME.txt` what `svc check` says about it.
 //! `SVC_REWRITE=1 cargo test --test service_errors` writes the texts anew: review the difference.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! No bytes in a service directory make svc panic or hang, and reading many is fast.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
@@ -38,7 +40,7 @@ fn check(name: &str, content: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_bytes_as_service_toml_make_it_panic(content in proptest::collection::vec(any::<u8>(), 0..200)) {

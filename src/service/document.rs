@@ -11,6 +11,8 @@ use super::schema::{self, Key, Said, Value, Wrong};
 
 /// More of one file are not told: nobody reads them, and a hostile file could have a million.
 const PROBLEMS_MAX: usize = 100;
+/// Of the parser, which may have several for one mistake.
+const ERRORS_MAX: usize = 1000;
 
 /// What the parser says of a key that no `=` follows.
 const NO_VALUE: &str = "key with no value";
@@ -20,6 +22,7 @@ pub fn apply(source: &Source, index: usize, draft: &mut Draft) -> Vec<Problem> {
     let (repaired, mut errors) = without_lines_that_stop_the_parser(&source.text);
     let (document, more) = DeTable::parse_recoverable(&repaired);
     errors.extend(more);
+    errors.sort_by_key(|error| error.span().map(|span| span.start));
     let faults = syntax_faults(source, document.get_ref(), &errors);
     let mut problems: Vec<Problem> = faults.iter().map(|fault| fault.problem(source)).collect();
     let broken = errors.iter().filter_map(|error| error.span()).map(|span| span.start).collect();
@@ -58,7 +61,7 @@ fn without_lines_that_stop_the_parser(text: &str) -> (Cow<'_, str>, Vec<toml::de
 
 struct Walk<'a> {
     source: &'a Source,
-    /// Where the syntax is wrong: what is read there is a guess, and not worth another complaint.
+    /// Where the syntax is wrong, in order: what is read there is a guess, and not worth another complaint.
     broken: Vec<usize>,
     problems: &'a mut Vec<Problem>,
 }
@@ -120,7 +123,8 @@ impl Walk<'_> {
         let end = value.span().end.max(key.end);
         let end =
             text.get(end..).and_then(|after| after.find('\n')).map_or(text.len(), |newline| end + newline);
-        self.broken.iter().any(|broken| (start..=end).contains(broken))
+        let next = self.broken.partition_point(|broken| *broken < start);
+        self.broken.get(next).is_some_and(|broken| *broken <= end)
     }
 }
 
@@ -234,7 +238,10 @@ impl Fault {
 
 /// One per line: further ones on a line mostly come from the first.
 fn syntax_faults(source: &Source, document: &DeTable<'_>, errors: &[toml::de::Error]) -> Vec<Fault> {
-    let mut faults: Vec<Fault> = errors.iter().map(|error| fault(&source.text, document, error)).collect();
+    let first = errors.iter().take(ERRORS_MAX);
+    let unclosed = errors.iter().rev().filter(|error| error.message().starts_with("unclosed")).take(1);
+    let mut faults: Vec<Fault> =
+        first.chain(unclosed).map(|error| fault(&source.text, document, error)).collect();
     faults.sort_by_key(|fault| fault.span.start);
     // What stands behind a bracket that is never closed was read as a part of it.
     if let Some(open) = faults.iter().find(|fault| fault.text.ends_with("is never closed")) {

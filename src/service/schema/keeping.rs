@@ -78,7 +78,7 @@ pub static KEYS: &[Key] = &[
         expects: "an array of exit codes and signal names",
         default: Standard::Value("[0]"),
         example: r#"[0, 143, "USR1"]"#,
-        about: "Ends that are no failure. 0 and, when svc stops it, TERM, INT, HUP and PIPE are none in any case.",
+        about: "Ends that are no failure. 0 and the signals TERM, INT, HUP and PIPE are none in any case.",
         set: |draft, value| {
             let ends = each(value, code_or_signal)?;
             let mut codes: Vec<u8> = ends.iter().filter_map(|(end, _)| end.as_ref().ok().copied()).collect();
