@@ -2,8 +2,30 @@
 //!
 //! Invariant: one thread, blocks only in poll, reads no configuration, has no policy.
 
+mod children;
+mod daemon;
+mod end;
+mod orders;
+mod outbox;
+mod place;
+mod plan;
+mod report;
+mod single;
+mod supervisor;
+mod watch;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
+
+pub use single::{SingleOptions, run_single, run_single_with};
+
+use crate::os::descriptor::say;
+use daemon::Caller;
+use place::Place;
+use watch::Guardian;
+
+/// The system would not let us (s6's convention).
+pub const EXIT_SYSTEM_ERROR: i32 = 111;
 
 /// What the guardian is told by main before it starts; everything has been looked up.
 #[derive(Debug)]
@@ -26,4 +48,28 @@ pub enum Mode {
     Init,
     /// `svc daemon`: messages go to `log_file`, or nowhere.
     Daemon { log_file: Option<PathBuf> },
+}
+
+/// Returns the exit code. To be called while there is one thread only and nothing has been opened;
+/// all paths are absolute.
+pub fn run(setup: &Setup) -> i32 {
+    match &setup.mode {
+        Mode::Foreground | Mode::Init => serve(setup, None),
+        Mode::Daemon { log_file } => daemon::run(setup, log_file.as_deref()),
+    }
+}
+
+/// The guardian itself, in the process in which it stays.
+fn serve(setup: &Setup, caller: Option<Caller>) -> i32 {
+    let prepared = Place::take(setup).and_then(|place| Guardian::new(setup, place));
+    match prepared {
+        Ok(mut guardian) => guardian.watch(caller),
+        Err(text) => {
+            match caller {
+                Some(caller) => caller.tell_failure(&text),
+                None => say(&text),
+            }
+            EXIT_SYSTEM_ERROR
+        }
+    }
 }

@@ -1,0 +1,330 @@
+//! The one loop of the guardian: signals first, because a standing order is carried out "at once",
+//! then orders, then reports.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use super::children::{Children, Earlier, Entry, State};
+use super::daemon::Caller;
+use super::outbox::Outbox;
+use super::place::Place;
+use super::report::{self, now, reason};
+use super::supervisor::Supervisor;
+use super::{EXIT_SYSTEM_ERROR, Mode, Setup, end};
+use crate::lifecycle::{Exit, Pid, Signal, Time};
+use crate::os::descriptor::{self, say};
+use crate::os::launch::Launcher;
+use crate::os::poll::{Waiting, poll};
+use crate::os::process::{self, DescriptorLimit};
+use crate::os::signal::{self, Came, SignalQueue, SignalSet};
+use crate::protocol::guardian::{Child, LaunchFailure, Report};
+
+/// Signals kept while there is no supervisor.
+const SIGNALLED_MAX: usize = 64;
+
+/// The first real-time signal of the kernel's counting that programs are given (signal(7)).
+const RT_FIRST: i32 = 34;
+
+pub(super) struct Guardian {
+    pub(super) place: Place,
+    pub(super) signals: SignalQueue,
+    pub(super) launcher: Launcher,
+    pub(super) children: Children,
+    pub(super) supervisor: Supervisor,
+    pub(super) outbox: Outbox,
+    /// Not yet sent.
+    signalled: Vec<Came>,
+    /// Sent to a supervisor that has said nothing since: it may have died before it read them.
+    signalled_unheard: Vec<Came>,
+    pub(super) descriptor_limit: Option<DescriptorLimit>,
+    pub(super) started: Time,
+    /// The code of an Exit order.
+    pub(super) ending: Option<u8>,
+    /// Children with a standing order whose process group was not empty when they were reaped.
+    undecided: Vec<(Child, Earlier)>,
+}
+
+impl Guardian {
+    /// Everything that changes the process itself. The error is for the user.
+    pub fn new(setup: &Setup, place: Place) -> Result<Self, String> {
+        let watched = match setup.mode {
+            // In a terminal Ctrl-Z does what it does to every program.
+            Mode::Foreground => SignalSet::ALL.without(SignalSet::FAULTS.with(signal::TSTP)),
+            Mode::Init | Mode::Daemon { .. } => SignalSet::ALL.without(SignalSet::FAULTS),
+        };
+        signal::set_mask(watched);
+        signal::set_default(SignalSet::ALL.without(SignalSet::FAULTS));
+        let signals =
+            SignalQueue::new(watched).map_err(|error| format!("cannot watch signals: {}", reason(&error)))?;
+        let descriptor_limit = match process::raise_descriptor_limit() {
+            Ok(limit) => Some(limit),
+            Err(error) => {
+                say(&format!("cannot raise the limit of open descriptors: {}", reason(&error)));
+                None
+            }
+        };
+        if let Err(error) = descriptor::close_others_on_exec() {
+            say(&format!("cannot mark inherited descriptors: {}", reason(&error)));
+        }
+        if process::own_pid() != 1
+            && let Err(error) = process::become_subreaper()
+        {
+            say(&format!("cannot become a subreaper, orphans are lost: {}", reason(&error)));
+        }
+        let launcher =
+            Launcher::new().map_err(|error| format!("cannot prepare launches: {}", reason(&error)))?;
+        let program = descriptor::own_program()
+            .map_err(|error| format!("cannot open the program svc itself: {}", reason(&error)))?;
+        // All paths are absolute by now; no file system shall be held by us.
+        if let Err(error) = std::env::set_current_dir("/") {
+            say(&format!("cannot change to /: {}", reason(&error)));
+        }
+        Ok(Self {
+            place,
+            signals,
+            launcher,
+            children: Children::default(),
+            supervisor: Supervisor::new(&setup.supervisor_arguments, program),
+            outbox: Outbox::default(),
+            signalled: Vec::new(),
+            signalled_unheard: Vec::new(),
+            descriptor_limit,
+            started: now(),
+            ending: None,
+            undecided: Vec::new(),
+        })
+    }
+
+    pub fn watch(&mut self, mut caller: Option<Caller>) -> i32 {
+        if let Some(caller) = &caller {
+            caller.tell_bound();
+        }
+        loop {
+            self.supervisor.start_if_due(&mut self.launcher, &self.place.listener);
+            self.wait(self.timeout());
+            self.take_signals();
+            self.take_orders();
+            self.flush();
+            if let Some(code) = self.ending {
+                return end::orderly(self, code);
+            }
+            if self.is_told_to_end() && self.has_nobody_to_tell() {
+                return end::without_supervisor(self);
+            }
+            if self.supervisor.is_hopeless_at_start()
+                && let Some(waiting) = caller.take().filter(Caller::waits)
+            {
+                waiting.tell_failure(
+                    "cannot start: the supervisor dies as soon as it is started; `svc supervise` shows why",
+                );
+                return end::orderly(self, EXIT_SYSTEM_ERROR as u8);
+            }
+        }
+    }
+
+    /// Until something comes; for ever when nothing is due.
+    fn timeout(&self) -> Option<Duration> {
+        let next = self.supervisor.next_start().into_iter().chain(self.outbox.retry_at).min();
+        next.map(|at| at.since(now()))
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) {
+        let mut waiting = vec![Waiting::to_read(self.signals.as_fd())];
+        if let Some(socket) = self.supervisor.socket() {
+            let socket = socket.as_fd();
+            waiting.push(match (self.outbox.is_blocked(), self.outbox.takes_more()) {
+                (false, _) => Waiting::to_read(socket),
+                (true, true) => Waiting::to_read_and_write(socket),
+                (true, false) => Waiting::to_write(socket),
+            });
+        }
+        if let Err(error) = poll(&mut waiting, timeout) {
+            // ENOMEM at most: the descriptors are ours. What is ready is found by looking.
+            say(&format!("cannot wait: {}", reason(&error)));
+        }
+    }
+
+    /// Reads first and reaps then: who ends in between sends another SIGCHLD.
+    pub(super) fn take_signals(&mut self) {
+        let mut ended = false;
+        loop {
+            let came = match self.signals.read() {
+                Ok(came) => came,
+                Err(error) => {
+                    self.complain(format!("cannot read signals: {}", reason(&error)));
+                    ended = true;
+                    Vec::new()
+                }
+            };
+            if came.is_empty() {
+                break;
+            }
+            for came in came {
+                match came.signal {
+                    signal::CHLD => ended = true,
+                    signal => {
+                        if is_reported(signal) && self.signalled.len() < SIGNALLED_MAX {
+                            self.signalled.push(came);
+                        }
+                    }
+                }
+            }
+        }
+        if ended {
+            self.reap();
+        }
+        if self.supervisor.wants_reports() {
+            for came in std::mem::take(&mut self.signalled) {
+                self.outbox.push(Report::Signalled { signal: Signal(came.signal), sender: came.sender });
+                if self.signalled_unheard.len() < SIGNALLED_MAX {
+                    self.signalled_unheard.push(came);
+                }
+            }
+        }
+    }
+
+    /// An order shows that the supervisor lives and reads.
+    pub(super) fn supervisor_was_heard(&mut self) {
+        self.signalled_unheard.clear();
+    }
+
+    fn is_told_to_end(&self) -> bool {
+        self.signalled
+            .iter()
+            .any(|came| matches!(came.signal, signal::TERM | signal::INT | signal::QUIT | signal::PWR))
+    }
+
+    /// No supervisor is to be had, or none has started anything and the last one died at birth.
+    fn has_nobody_to_tell(&self) -> bool {
+        let nothing_to_lose = self.children.table.is_empty() && self.supervisor.is_stillborn();
+        self.supervisor.is_hopeless() || nothing_to_lose
+    }
+
+    fn reap(&mut self) {
+        while let Some((pid, ended)) = process::reap_any() {
+            let exit = report::exit(ended);
+            if self.supervisor.pid() == Some(pid) {
+                self.supervisor_ended(exit);
+            } else if let Some(child) = self.children.ended(pid) {
+                self.child_ended(child, Earlier { pid: Pid(pid), exit, at: now() });
+            } else {
+                self.outbox.reaped(Pid(pid));
+            }
+        }
+        // Those who died along with them have been reaped by now.
+        for (child, ended) in std::mem::take(&mut self.undecided) {
+            if process::group_is_empty(ended.pid.0) {
+                self.relaunch(child, ended);
+            } else {
+                self.exited(child, ended, None);
+            }
+        }
+    }
+
+    fn supervisor_ended(&mut self, exit: Exit) {
+        // What it ordered before it died is carried out: it may have been the end of all.
+        self.supervisor.reaped();
+        self.outbox.clear();
+        while self.supervisor.socket().is_some() && self.ending.is_none() {
+            self.take_orders();
+        }
+        if self.ending.is_some() {
+            self.supervisor.left();
+            return;
+        }
+        self.supervisor.died(exit);
+        let mut signalled = std::mem::take(&mut self.signalled_unheard);
+        signalled.append(&mut self.signalled);
+        signalled.truncate(SIGNALLED_MAX);
+        self.signalled = signalled;
+    }
+
+    fn child_ended(&mut self, child: Child, ended: Earlier) {
+        let standing = self.children.table.get(&child).is_some_and(|entry| {
+            matches!(entry.state, State::Running { standing: true }) && self.ending.is_none()
+        });
+        match standing {
+            true if process::group_is_empty(ended.pid.0) => self.relaunch(child, ended),
+            true => self.undecided.push((child, ended)),
+            false => self.exited(child, ended, None),
+        }
+    }
+
+    /// Carries a standing order out.
+    fn relaunch(&mut self, child: Child, ended: Earlier) {
+        let Some(plan) = self.children.table.get_mut(&child).and_then(|entry| entry.plan.take()) else {
+            return self.exited(child, ended, None);
+        };
+        match self.children.launch(&mut self.launcher, &plan) {
+            Ok(next) => {
+                let entry = Entry {
+                    pid: next,
+                    started: now(),
+                    state: State::Running { standing: false },
+                    plan: Some(plan),
+                    earlier: Some(Box::new(ended)),
+                };
+                self.children.insert(child.clone(), entry);
+                self.report(exited(child, ended, Some(next), None));
+            }
+            Err(failure) => {
+                if let Some(entry) = self.children.table.get_mut(&child) {
+                    entry.plan = Some(plan);
+                }
+                self.exited(child, ended, Some(failure));
+            }
+        }
+    }
+
+    fn exited(&mut self, child: Child, ended: Earlier, failure: Option<LaunchFailure>) {
+        if let Some(entry) = self.children.table.get_mut(&child) {
+            entry.state = State::Exited { exit: ended.exit, at: ended.at };
+        }
+        self.report(exited(child, ended, None, failure));
+    }
+
+    /// Nothing is kept for a supervisor that has not said Hello: it gets the whole table.
+    pub(super) fn report(&mut self, report: Report) {
+        if self.supervisor.wants_reports() {
+            self.outbox.push(report);
+        }
+    }
+
+    pub(super) fn complain(&mut self, text: String) {
+        if self.supervisor.wants_reports() {
+            self.outbox.push(Report::Complaint { text });
+        } else {
+            say(&text);
+        }
+    }
+
+    pub(super) fn flush(&mut self) {
+        if !self.supervisor.wants_reports() {
+            // Orphans that were reaped in between are of no use to the next one.
+            self.outbox.clear();
+            return;
+        }
+        let Some(socket) = self.supervisor.socket() else { return };
+        if self.outbox.flush(socket.as_fd()).is_err() {
+            self.supervisor.is_deaf();
+        }
+    }
+}
+
+pub(super) fn exited(
+    child: Child,
+    ended: Earlier,
+    next: Option<Pid>,
+    relaunch_failure: Option<LaunchFailure>,
+) -> Report {
+    Report::Exited { child, pid: ended.pid, exit: ended.exit, at: ended.at, next, relaunch_failure }
+}
+
+/// What users and init systems send; not what the kernel tells us about ourselves.
+fn is_reported(signal: i32) -> bool {
+    match signal {
+        signal::TERM | signal::INT | signal::QUIT | signal::HUP => true,
+        signal::USR1 | signal::USR2 | signal::PWR | signal::WINCH => true,
+        other => other >= RT_FIRST,
+    }
+}
