@@ -1,3 +1,64 @@
 //! Log pipes become files: written, rotated, read back.
 //!
+//! ```text
+//!   log pipes ──► thread ──► line ──► file ──► LOG_DIR/NAME/current ──► @STAMP.log (.gz)
+//!                   │         shape    rotate                              │
+//!                   └──► console ──► stdout          read ◄────────────────┘
+//! ```
+//!
 //! Invariant: one thread for all services; a block that was read is written before the next is read.
+//! What cannot be written is kept and its pipe left alone, so that the writer waits: nothing is
+//! dropped, and no service waits for another's disk. No timer runs while nothing is the matter.
+//!
+//! Only a `kill -9` of svc itself loses anything: the block in hand, and in JSON a begun character.
+
+mod compress;
+mod console;
+mod directory;
+mod file;
+mod handle;
+mod line;
+mod pace;
+pub mod read;
+mod slot;
+mod stamp;
+#[cfg(test)]
+mod tests;
+mod thread;
+mod turn;
+
+use std::path::PathBuf;
+
+use crate::lifecycle::Name;
+
+pub use handle::Logger;
+pub use stamp::rfc3339;
+
+#[derive(Clone, Debug)]
+pub struct LoggerSetup {
+    /// Made when the first byte comes.
+    pub log_dir: PathBuf,
+    /// Lines are also shown on stdout.
+    pub console: Option<ConsoleSetup>,
+    /// The pipes were made for a predecessor: a line that `current` ends in goes on. Otherwise it
+    /// was cut off for good and is ended before anything new.
+    pub took_over: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsoleSetup {
+    pub colour: bool,
+}
+
+/// What the logger tells the supervisor, from its own thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// The answer to `tail`: the last lines, oldest first, each with its time in front as RFC 3339
+    /// (when the log has times) and at most 4 KiB long.
+    Tail { token: u64, name: Name, lines: Vec<String> },
+    /// This log cannot be written; its writer waits. Or an old log file cannot be removed or
+    /// compressed, which holds nobody up and has no `Recovered`.
+    Trouble { name: Name, text: String },
+    /// Everything that waited has been written.
+    Recovered { name: Name },
+}

@@ -36,6 +36,8 @@ impl Kinds {
     pub const ONLY_DIRECTORY: Kinds = Kinds(AddWatchFlags::IN_ONLYDIR);
     /// Only for `add`: a symbolic link is watched itself.
     pub const NOT_FOLLOWED: Kinds = Kinds(AddWatchFlags::IN_DONT_FOLLOW);
+    /// Only for `add`: what the directory is watched for already stays.
+    pub const ALSO: Kinds = Kinds(AddWatchFlags::from_bits_retain(libc::IN_MASK_ADD));
     /// Only told: events were lost, look at everything again. Its watch is none of the reader's.
     pub const OVERFLOW: Kinds = Kinds(AddWatchFlags::IN_Q_OVERFLOW);
     /// Only told: the watch is gone, with what was watched or by `remove`.
@@ -72,7 +74,7 @@ impl Inotify {
         Ok(Self(nix::sys::inotify::Inotify::init(flags)?))
     }
 
-    /// Replaces what an earlier watch of the same file or directory was for. Fails with ENOSPC
+    /// Replaces what an earlier watch of the same file or directory was for, unless `ALSO` is given. Fails with ENOSPC
     /// above /proc/sys/fs/inotify/max_user_watches.
     pub fn add(&self, path: &Path, what: Kinds) -> io::Result<WatchId> {
         Ok(WatchId(self.0.add_watch(path, what.0)?))

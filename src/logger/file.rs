@@ -1,0 +1,320 @@
+//! The file that a service's log goes to: opened at the first byte, written exactly, rotated.
+//!
+//! Nothing is synced to disk here: a log is appended to, never replaced, and waiting for a disk
+//! would hold up the other services. Compressing, which replaces, does sync.
+
+use std::fs::{self, DirBuilder, File, Metadata};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use memchr::memchr;
+
+use crate::os::file::{open_to_append, write};
+use crate::service::{LogFormat, LogSettings};
+
+use super::directory::{self, CURRENT};
+use super::line::{Shape, Shaper};
+use super::stamp::Stamp;
+
+const FILE_MODE: u32 = 0o640;
+const DIRECTORY_MODE: u32 = 0o750;
+/// Written at once: about what a second-level cache holds beside the block that was read.
+const OUT_BYTES: usize = 256 << 10;
+/// How often it is looked whether the open file is still in its directory.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub struct LogFile {
+    directory: PathBuf,
+    /// Closed between two rotations, and when descriptors are short.
+    file: Option<File>,
+    bytes: u64,
+    /// What of the present line is in this file.
+    line_bytes: u64,
+    /// When the oldest line of this file was written.
+    born: Duration,
+    looked: Duration,
+    shaper: Shaper,
+    /// It was looked what an earlier svc left.
+    inspected: bool,
+    /// A line that an earlier svc began goes on in the same pipe.
+    took_over: bool,
+    /// What to do or tell after writing.
+    pub after: Vec<After>,
+}
+
+#[derive(Debug)]
+pub enum After {
+    /// The file rotated at this time.
+    Compress(u64),
+    Complaint(String),
+}
+
+/// The kernel refused; nothing was lost, and the same call goes on where this one ended.
+#[derive(Debug)]
+pub struct Stuck {
+    pub verb: &'static str,
+    pub path: PathBuf,
+    pub cause: io::Error,
+}
+
+impl LogFile {
+    pub fn new(directory: PathBuf, took_over: bool) -> Self {
+        Self {
+            directory,
+            file: None,
+            bytes: 0,
+            line_bytes: 0,
+            born: Duration::ZERO,
+            looked: Duration::ZERO,
+            shaper: Shaper::new(None),
+            inspected: false,
+            took_over,
+            after: Vec::new(),
+        }
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Opened again at the next byte.
+    pub fn close(&mut self) {
+        self.file = None;
+    }
+
+    /// Writes what is left in `out` and then all of `input`, which was read at `stamp`. When it
+    /// gets stuck, `out` and `input` hold exactly what is not in the file yet.
+    pub fn write(
+        &mut self,
+        settings: &LogSettings,
+        stamp: &Stamp,
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Stuck> {
+        loop {
+            self.open(settings, stamp, out)?;
+            self.fill(settings, stamp, input, out);
+            self.flush(out)?;
+            if input.is_empty() {
+                return Ok(());
+            }
+            if self.is_due(settings, stamp, self.bytes) {
+                self.rotate(settings, stamp.wall, stamp.wall)?;
+            }
+        }
+    }
+
+    /// No more will come: a begun character is written as it is.
+    pub fn finish(&mut self, settings: &LogSettings, stamp: &Stamp, out: &mut Vec<u8>) -> Result<(), Stuck> {
+        self.shaper.give_up_character(out);
+        if out.is_empty() { Ok(()) } else { self.write(settings, stamp, &mut &b""[..], out) }
+    }
+
+    /// Shapes lines until `out` is worth a write or the file has to be rotated.
+    fn fill(&mut self, settings: &LogSettings, stamp: &Stamp, input: &mut &[u8], out: &mut Vec<u8>) {
+        let shape = Shape { timestamp: settings.timestamp, format: settings.format };
+        let size_max = directory::size_to_rotate_at(settings);
+        while !input.is_empty() && out.len() < OUT_BYTES {
+            if self.is_due(settings, stamp, self.bytes + bytes(out)) {
+                return;
+            }
+            let line = memchr(b'\n', input).map_or(input.len(), |end| end + 1);
+            let room = usize::try_from(size_max.saturating_sub(self.line_bytes)).unwrap_or(usize::MAX);
+            let (piece, behind) = input.split_at_checked(line.min(room.max(1))).unwrap_or((input, b""));
+            let before = out.len();
+            self.shaper.shape(shape, stamp, piece, out);
+            *input = behind;
+            if self.shaper.inside_line() {
+                self.line_bytes += bytes(out.get(before..).unwrap_or_default());
+            } else {
+                self.line_bytes = 0;
+            }
+        }
+    }
+
+    /// Between lines by size or age; inside a line only when the line alone is too long.
+    fn is_due(&self, settings: &LogSettings, stamp: &Stamp, size: u64) -> bool {
+        let size_max = directory::size_to_rotate_at(settings);
+        if self.shaper.inside_line() {
+            return self.line_bytes >= size_max;
+        }
+        let expired = settings.age_max.is_some_and(|age| stamp.wall.saturating_sub(self.born) >= age);
+        size > 0 && (size >= size_max || expired)
+    }
+
+    fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), Stuck> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let mut written = 0;
+        let mut done = Ok(());
+        while let Some(rest) = out.get(written..).filter(|rest| !rest.is_empty()) {
+            match write(file.as_fd(), rest) {
+                Ok(0) => done = Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => written += count,
+                Err(error) => done = Err(error),
+            }
+            if done.is_err() {
+                break;
+            }
+        }
+        self.bytes += bytes(out.get(..written).unwrap_or_default());
+        out.drain(..written);
+        done.map_err(|cause| Stuck { verb: "write", path: self.directory.join(CURRENT), cause })
+    }
+
+    /// Makes directory and file as needed, also when somebody removed them meanwhile.
+    fn open(&mut self, settings: &LogSettings, stamp: &Stamp, out: &mut Vec<u8>) -> Result<(), Stuck> {
+        if let Some(file) = &self.file {
+            if stamp.wall.abs_diff(self.looked) < LOOK_AGAIN {
+                return Ok(());
+            }
+            self.looked = stamp.wall;
+            if file.metadata().is_ok_and(|metadata| metadata.nlink() > 0) {
+                return Ok(());
+            }
+        }
+        let path = self.directory.join(CURRENT);
+        let opened = make_directory(&self.directory).and_then(|()| {
+            let file = open_to_append(&path, FILE_MODE)?;
+            let metadata = file.metadata()?;
+            Ok((file, metadata))
+        });
+        let (file, metadata) = match opened {
+            Ok(opened) => opened,
+            Err(cause) => return Err(Stuck { verb: "write", path, cause }),
+        };
+        if !self.inspected {
+            self.inspect(settings, &file, metadata.len(), out);
+        }
+        self.bytes = metadata.len();
+        self.born = if self.bytes == 0 { stamp.wall } else { birth(&metadata) };
+        self.looked = stamp.wall;
+        self.file = Some(file);
+        if self.inspected {
+            return Ok(());
+        }
+        self.inspected = true;
+        let written = since_1970(metadata.modified());
+        let expired = settings.age_max.is_some_and(|age| stamp.wall.saturating_sub(written) > age);
+        if self.bytes > 0 && expired && !self.shaper.inside_line() {
+            // Nobody is to wait for the next rotation: all that is in it is too old.
+            self.rotate(settings, written, stamp.wall)?;
+            return self.open(settings, stamp, out);
+        }
+        self.keep_within_limits(settings, stamp.wall);
+        Ok(())
+    }
+
+    /// What did an earlier svc leave? `current` may end inside a line, and a compression may have
+    /// been cut off.
+    fn inspect(&mut self, settings: &LogSettings, file: &File, size: u64, out: &mut Vec<u8>) {
+        let mut last = [b'\n'];
+        if size > 0 && file.read_exact_at(&mut last, size - 1).is_ok() && last != [b'\n'] {
+            let format = if is_json(file, size) { LogFormat::Json } else { LogFormat::Text };
+            self.shaper = Shaper::new(Some(Shape { timestamp: settings.timestamp, format }));
+            if !self.took_over {
+                self.shaper.end_line(out);
+            }
+        }
+        let plain =
+            directory::remove_temporary(&self.directory).and_then(|()| directory::rotated(&self.directory));
+        match plain {
+            Ok(files) if settings.compress => {
+                let left = files.iter().filter(|file| !file.compressed);
+                self.after.extend(left.map(|file| After::Compress(file.at)));
+            }
+            Ok(_) => {}
+            Err(cause) => self.complain("look through", &self.directory.clone(), &cause),
+        }
+    }
+
+    /// Names the file by `wall`, when its last line was written.
+    fn rotate(&mut self, settings: &LogSettings, wall: Duration, now: Duration) -> Result<(), Stuck> {
+        let current = self.directory.join(CURRENT);
+        let stuck = |cause| Stuck { verb: "rotate", path: current.clone(), cause };
+        let newest = directory::rotated(&self.directory).map_err(stuck)?.last().map_or(0, |file| file.at);
+        // Later than all before, even when the clock was set back: names are in writing order.
+        let at = u64::try_from(wall.as_micros()).unwrap_or(u64::MAX).max(newest + 1);
+        match fs::rename(&current, directory::path_of(&self.directory, at, false)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(stuck(error)),
+        }
+        self.file = None;
+        self.bytes = 0;
+        self.line_bytes = 0;
+        self.keep_within_limits(settings, now);
+        if settings.compress {
+            self.after.push(After::Compress(at));
+        }
+        Ok(())
+    }
+
+    fn keep_within_limits(&mut self, settings: &LogSettings, wall: Duration) {
+        match directory::rotated(&self.directory) {
+            Ok(files) => {
+                for file in files.iter().take(directory::surplus(&files, settings, wall)) {
+                    for compressed in [false, true] {
+                        let path = directory::path_of(&self.directory, file.at, compressed);
+                        if let Err(cause) = directory::remove(&path) {
+                            self.complain("remove", &path, &cause);
+                        }
+                    }
+                }
+            }
+            Err(cause) => self.complain("look through", &self.directory.clone(), &cause),
+        }
+    }
+
+    fn complain(&mut self, verb: &str, path: &Path, cause: &io::Error) {
+        let reason = crate::os::file::reason(cause);
+        let text = format!("cannot {verb} {}: {reason}; old log files stay as they are", path.display());
+        self.after.push(After::Complaint(text));
+    }
+}
+
+fn bytes(text: &[u8]) -> u64 {
+    u64::try_from(text.len()).unwrap_or(u64::MAX)
+}
+
+/// The directory of a service and, where they are missing, those above it.
+fn make_directory(directory: &Path) -> io::Result<()> {
+    let make = || DirBuilder::new().mode(DIRECTORY_MODE).create(directory);
+    let made = match make() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(above) = directory.parent() {
+                DirBuilder::new().recursive(true).mode(0o755).create(above)?;
+            }
+            make()
+        }
+        made => made,
+    };
+    match made {
+        Ok(()) => fs::set_permissions(directory, fs::Permissions::from_mode(DIRECTORY_MODE)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the line that the file ends in is a JSON object of ours. The last 64 KiB are looked at:
+/// the beginning of a longer one cannot be told from text, which is then how it goes on.
+fn is_json(file: &File, size: u64) -> bool {
+    let from = size.saturating_sub(64 << 10);
+    let mut end = vec![0; usize::try_from(size - from).unwrap_or(0)];
+    if file.read_exact_at(&mut end, from).is_err() {
+        return false;
+    }
+    let line = end.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    line.starts_with(b"{\"time\":\"") || line.starts_with(b"{\"line\":\"")
+}
+
+fn birth(metadata: &Metadata) -> Duration {
+    since_1970(metadata.created().or_else(|_| metadata.modified()))
+}
+
+fn since_1970(time: io::Result<SystemTime>) -> Duration {
+    time.ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).unwrap_or_default()
+}
