@@ -59,11 +59,9 @@ impl Entry {
         let command = Command::new(self.name)
             .bin_name(format!("svc {}", self.name))
             .display_name(format!("svc-{}", self.name))
-            .about(self.about)
-            .after_help(self.more)
-            .hide(self.group == Group::Hidden)
             .disable_help_subcommand(true);
-        Places::augment_args((self.build)(command))
+        // After the options: clap takes the comment on a struct of options for the about of the whole.
+        Places::augment_args((self.build)(command)).about(self.about).after_help(self.more)
     }
 }
 

@@ -30,10 +30,9 @@ Exit codes: 0 done, 1 a service failed, 100 wrong usage, 111 svc cannot be reach
 
 /// Everything at once, for what needs all commands.
 pub fn whole_command() -> Command {
+    let shown = ENTRIES.iter().filter(|entry| entry.group != Group::Hidden);
     let command = Command::new("svc")
         .version(env!("CARGO_PKG_VERSION"))
-        .about(ABOUT)
-        .after_help(EXAMPLES)
         .subcommand_required(true)
         .subcommand_value_name("COMMAND")
         .override_help(overview())
@@ -44,8 +43,8 @@ pub fn whole_command() -> Command {
                 .arg(clap::Arg::new("COMMAND").value_name("COMMAND")),
         )
         .disable_help_subcommand(true)
-        .subcommands(ENTRIES.iter().map(commands::Entry::command));
-    Places::augment_args(command)
+        .subcommands(shown.map(commands::Entry::command));
+    Places::augment_args(command).about(ABOUT).after_help(EXAMPLES)
 }
 
 /// All commands, grouped by purpose.

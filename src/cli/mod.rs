@@ -31,6 +31,8 @@ mod table;
 mod typed;
 mod why;
 
+pub use commands::Group;
+pub use help::{overview, whole_command};
 pub use places::Places;
 pub use roles::{GuardianRole, GuardianSort, Place, SupervisorRole};
 pub use typed::{Role, role_of};
