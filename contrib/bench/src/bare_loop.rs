@@ -19,7 +19,7 @@ pub fn run(services: &str, count: usize) -> ! {
         action.sa_sigaction = on_term as *const () as usize;
         libc::sigaction(libc::SIGTERM, &action, std::ptr::null_mut());
     }
-    let mut pids: Vec<i32> = directories.iter().map(|directory| spawn(directory)).collect();
+    let mut pids: Vec<i32> = directories.iter().map(spawn).collect();
     loop {
         // SAFETY: no status is asked for.
         let ended = unsafe { libc::wait(std::ptr::null_mut()) };

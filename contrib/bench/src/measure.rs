@@ -153,9 +153,10 @@ pub fn shutdown(peers: &[Peer], size: &Size) {
     show(block.must(1.5, "bare loop"), results);
 }
 
-/// After a start the machine is left alone for a moment.
+/// After a start everybody is left alone for a moment: runsv sleeps a second after a service that
+/// ended within its first one.
 fn settle() {
-    std::thread::park_timeout(Duration::from_millis(300));
+    std::thread::park_timeout(Duration::from_millis(1300));
 }
 
 pub fn memory(peers: &[Peer], size: &Size) {
