@@ -1,5 +1,8 @@
 //! Programs that put themselves into the background, and those that only look like it.
 
+// A test ends by panicking; clippy allows that only inside of #[test] functions.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use common::processes::{facts, kill_9, lives};

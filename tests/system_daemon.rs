@@ -1,5 +1,8 @@
 //! `svc daemon`: every step of daemon(7), and none of the mistakes of the classic C code.
 
+// A test ends by panicking; clippy allows that only inside of #[test] functions.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use std::fs;

@@ -1,5 +1,8 @@
 //! A container of one static file, under a real Docker engine. No registry is asked.
 
+// A test ends by panicking; clippy allows that only inside of #[test] functions.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use std::fs;
@@ -38,11 +41,11 @@ fn image() -> &'static str {
 fn remove_image_at_the_end(name: &str) {
     let script = "while kill -0 \"$1\" 2>/dev/null; do sleep 0.2; done; docker rmi -f \"$0\"";
     Command::new("setsid")
-        .args(["sh", "-c", script, name, &std::process::id().to_string()])
+        .args(["--fork", "sh", "-c", script, name, &std::process::id().to_string()])
         .stdin(std::process::Stdio::null())
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
-        .spawn()
+        .status()
         .unwrap();
 }
 

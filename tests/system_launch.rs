@@ -1,5 +1,8 @@
 //! What a program is given at its start, however bad the caller of svc was: DESIGN.md section 5.
 
+// A test ends by panicking; clippy allows that only inside of #[test] functions.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,8 @@
 //! No service is without a log, and no line of it is lost.
 
+// A test ends by panicking; clippy allows that only inside of #[test] functions.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use std::collections::BTreeSet;

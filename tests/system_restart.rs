@@ -1,5 +1,8 @@
 //! A program that ends is started again, later and later, unless it was told otherwise.
 
+// A test ends by panicking; clippy allows that only inside of #[test] functions.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use common::processes::{children_of, kill_9, lives};

@@ -1,5 +1,8 @@
 //! `down` means empty: a stop walks its schedule and reaches the whole tree.
 
+// A test ends by panicking; clippy allows that only inside of #[test] functions.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use common::processes::{self, in_session, lives};

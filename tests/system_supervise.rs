@@ -1,5 +1,8 @@
 //! `svc supervise` in a terminal: what it shows and how it ends.
 
+// A test ends by panicking; clippy allows that only inside of #[test] functions.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use common::hostile::Terminal;

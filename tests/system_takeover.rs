@@ -1,5 +1,8 @@
 //! The supervisor can be killed at any moment: the services do not notice.
 
+// A test ends by panicking; clippy allows that only inside of #[test] functions.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use common::processes::{facts, kill_9, lives};

@@ -1,5 +1,8 @@
 //! Keeps the house as its map says: who imports whom, where unsafe may stand, and the habits of the code.
 
+// A test ends by panicking; clippy allows that only inside of #[test] functions.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,9 @@
 //! A caller as bad as they come: on a terminal, umask 077, descriptors 9, 251 and 300 left open,
 //! USR2, PIPE and HUP ignored, USR1 and TERM blocked.
 
+// What runs between fork and exec is a row of system calls; one note holds for all of them.
+#![allow(clippy::multiple_unsafe_ops_per_block)]
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{OwnedFd, RawFd};
