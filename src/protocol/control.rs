@@ -140,6 +140,8 @@ pub enum Reply {
         name: String,
         transitions: Vec<StampedTransition>,
     },
+    /// `Events` is heard: every later transition follows.
+    Subscribed,
     Transition(StampedTransition),
     Processes {
         processes: Vec<Process>,
@@ -174,7 +176,7 @@ impl Reply {
             | Reply::Rescanned { .. }
             | Reply::Shown { .. }
             | Reply::Error { .. } => true,
-            Reply::Outcome(_) | Reply::Transition(_) | Reply::ShuttingDown => false,
+            Reply::Outcome(_) | Reply::Subscribed | Reply::Transition(_) | Reply::ShuttingDown => false,
         }
     }
 }

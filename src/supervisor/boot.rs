@@ -14,7 +14,8 @@ use super::{CONTROL_DESCRIPTOR, GUARDIAN_DESCRIPTOR, Setup, directories};
 use crate::control::Server;
 use crate::lifecycle::{Event, Exit, Main, Memory, Name, Pid, StateWord, Wanted};
 use crate::logger::{ConsoleSetup, Logger, LoggerSetup};
-use crate::os::{descriptor, own};
+use crate::os::descriptor;
+use crate::os::own;
 use crate::protocol::guardian::{Child, KnownState, Order, Report, Role, VERSION};
 
 /// What the guardian keeps of a service for the next supervisor, as JSON.
@@ -32,6 +33,8 @@ pub struct Handover {
     pub server: Server,
     pub logger: Logger,
     pub inbox: Receiver<Input>,
+    /// The guardian's first words, with the beginning of its table.
+    pub welcome: Input,
     pub guardian: Pid,
     pub supervisors_started: u32,
     pub remarks: Vec<String>,
@@ -47,7 +50,7 @@ struct Table {
 
 /// Errors are in words: what could not be had.
 pub fn take_over(setup: Setup) -> Result<Handover, String> {
-    let adopt = |number: i32, what: &str| {
+    let adopt = |number: u8, what: &str| {
         descriptor::inherited(number).map_err(|error| {
             format!(
                 "cannot use descriptor {number} ({what}): {error}; this role is started by the guardian only"
@@ -63,6 +66,8 @@ pub fn take_over(setup: Setup) -> Result<Handover, String> {
     link.flush().map_err(|error| format!("cannot greet the guardian: {error}"))?;
     link.listen(sender.clone()).map_err(|error| format!("cannot start a thread: {error}"))?;
 
+    let welcome = inbox.recv().map_err(|_| "cannot hear the guardian".to_owned())?;
+    let (guardian, supervisors_started) = welcomed(&welcome)?;
     let mut remarks = Vec::new();
     if let Err(error) = directories::watch(&setup.services_dir, sender.clone()) {
         remarks.push(format!(
@@ -70,25 +75,35 @@ pub fn take_over(setup: Setup) -> Result<Handover, String> {
             setup.services_dir.display()
         ));
     }
-    let logger = start_logger(&setup, sender.clone())?;
+    let logger = start_logger(&setup, supervisors_started > 1, sender.clone())?;
     let server = start_server(listener, sender)?;
-    Ok(Handover {
-        setup,
-        link,
-        server,
-        logger,
-        inbox,
-        guardian: Pid(own::parent_pid()),
-        supervisors_started: 0,
-        remarks,
-    })
+    Ok(Handover { setup, link, server, logger, inbox, welcome, guardian, supervisors_started, remarks })
 }
 
-fn start_logger(setup: &Setup, inbox: Sender<Input>) -> Result<Logger, String> {
+/// The guardian's pid and how many supervisors it has started, from its first words.
+fn welcomed(first: &Input) -> Result<(Pid, u32), String> {
+    match first {
+        Input::Reports { reports, .. } => match reports.first() {
+            Some(Report::Welcome { version: VERSION, pid, supervisors_started, .. }) => {
+                Ok((*pid, *supervisors_started))
+            }
+            Some(Report::Welcome { version, .. }) => Err(format!(
+                "cannot work with this guardian: it speaks version {version}, this supervisor {VERSION}"
+            )),
+            _ => Err("cannot work with this guardian: it does not say welcome".to_owned()),
+        },
+        Input::GuardianLost { why } => Err(why.clone()),
+        Input::Client(_) | Input::Logger(_) | Input::Directories(_) => {
+            Err("cannot hear the guardian: something else came first".to_owned())
+        }
+    }
+}
+
+fn start_logger(setup: &Setup, took_over: bool, inbox: Sender<Input>) -> Result<Logger, String> {
     let colour =
         std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let console = setup.place.has_console().then_some(ConsoleSetup { colour });
-    let logger_setup = LoggerSetup { log_dir: setup.log_dir.clone(), console };
+    let logger_setup = LoggerSetup { log_dir: setup.log_dir.clone(), console, took_over };
     let facts = move |fact| {
         if let Err(unsent) = inbox.send(Input::Logger(fact)) {
             drop(unsent);
@@ -168,11 +183,8 @@ impl Supervisor {
             let Some((reports, mut descriptors)) = self.next_table_reports() else { return table };
             for report in reports {
                 match report {
-                    Report::Welcome { pid, supervisors_started, .. } => {
-                        self.guardian = pid;
-                        self.supervisors_started = supervisors_started;
-                        self.forest = super::tree::Forest::new(pid, self.own);
-                    }
+                    // Read before the first thread was started.
+                    Report::Welcome { .. } => {}
                     Report::Known { child, pid, state, .. } => table.known.push((child, pid, state)),
                     Report::Pipe { name } => {
                         table.pipes.extend(descriptors.pop_front().map(|pipe| (name, pipe)));

@@ -83,6 +83,8 @@ pub struct Supervisor {
     pub log_troubles: BTreeMap<Name, String>,
     /// What came while the guardian's table was being told.
     pub early: VecDeque<Input>,
+    /// The beginning of the guardian's table.
+    table: VecDeque<Input>,
     inbox: Receiver<Input>,
     /// Set when everything has ended.
     pub ended: bool,
@@ -106,7 +108,7 @@ pub fn run(setup: Setup) -> i32 {
 
 impl Supervisor {
     fn new(handover: Handover) -> Self {
-        let Handover { setup, link, server, logger, inbox, guardian, supervisors_started, remarks } =
+        let Handover { setup, link, server, logger, inbox, welcome, guardian, supervisors_started, remarks } =
             handover;
         let own = Pid(crate::os::own::pid());
         Self {
@@ -134,6 +136,7 @@ impl Supervisor {
             shutdown_clients: Vec::new(),
             log_troubles: BTreeMap::new(),
             early: VecDeque::new(),
+            table: VecDeque::from([welcome]),
             inbox,
             ended: false,
             lost: false,
@@ -142,7 +145,7 @@ impl Supervisor {
 
     /// `None` when every source has ended.
     pub fn next_raw_input(&mut self) -> Option<Input> {
-        self.inbox.recv().ok()
+        self.table.pop_front().or_else(|| self.inbox.recv().ok())
     }
 
     fn live(mut self) -> i32 {

@@ -76,7 +76,8 @@ impl Planner {
     pub fn plan(&self, definition: &Definition, purpose: Purpose) -> Result<Planned, String> {
         let context = &definition.context;
         let user = look_up_user(context)?;
-        let working_directory = working_directory(definition);
+        let working_directory = working_directory(definition, purpose);
+        let root = context.root.as_ref().filter(|_| !matches!(purpose, Purpose::Finish { .. }));
         let (shared, own) = self.environment(definition, user.as_ref(), &working_directory, purpose);
         let (program, arguments) = program(definition, purpose, path_of(&own, &shared))?;
         let mut descriptors = Vec::new();
@@ -101,7 +102,7 @@ impl Planner {
             scheduler: context.scheduler.map(|(policy, priority)| Scheduler { policy, priority }),
             oom_score_adjust: context.oom_score_adjust,
             umask: context.umask.unwrap_or(UMASK),
-            root: context.root.as_ref().map(|root| root.as_os_str().as_bytes().to_vec()),
+            root: root.map(|root| root.as_os_str().as_bytes().to_vec()),
             working_directory: working_directory.into_os_string().into_vec(),
             identity: identity(context, user)?,
         };
@@ -170,7 +171,11 @@ fn block(variables: &Variables) -> Vec<u8> {
 }
 
 /// A run script works in its own directory, under the name by which it is linked, as under runit.
-fn working_directory(definition: &Definition) -> PathBuf {
+/// `finish` does so always, and outside of a changed root: that is where it is.
+fn working_directory(definition: &Definition, purpose: Purpose) -> PathBuf {
+    if let Purpose::Finish { .. } = purpose {
+        return definition.directory.clone();
+    }
     definition.context.cwd.clone().unwrap_or_else(|| definition.directory.clone())
 }
 
@@ -180,11 +185,10 @@ fn program(
     purpose: Purpose,
     path: &OsStr,
 ) -> Result<(Vec<u8>, Vec<Vec<u8>>), String> {
-    let in_directory = |file: &str| {
-        // Relative where that is the same: `./run` is what ps shows and scripts expect.
-        let here = definition.context.cwd.is_none() && definition.context.root.is_none();
-        let file_path = definition.directory.join(file).into_os_string().into_vec();
-        if here { format!("./{file}").into_bytes() } else { file_path }
+    // Relative where that is the same: `./run` is what ps shows and scripts expect.
+    let run = match &definition.context.cwd {
+        None => b"./run".to_vec(),
+        Some(_) => definition.directory.join("run").into_os_string().into_vec(),
     };
     match (purpose, &definition.program, &definition.reload) {
         (Purpose::Finish { exit, main }, ..) => {
@@ -196,7 +200,7 @@ fn program(
             let numbers =
                 [code.to_string(), signal.to_string(), definition.name.to_string(), main.0.to_string()];
             let arguments = std::iter::once("./finish".to_owned()).chain(numbers).map(String::into_bytes);
-            Ok((in_directory("finish"), arguments.collect()))
+            Ok((b"./finish".to_vec(), arguments.collect()))
         }
         (Purpose::Reload { .. }, _, crate::service::Reload::Command(words)) => {
             command(definition, words, path)
@@ -204,9 +208,7 @@ fn program(
         (Purpose::Run | Purpose::Reload { .. }, Program::Command(words), _) => {
             command(definition, words, path)
         }
-        (Purpose::Run | Purpose::Reload { .. }, Program::Run, _) => {
-            Ok((in_directory("run"), vec![b"./run".to_vec()]))
-        }
+        (Purpose::Run | Purpose::Reload { .. }, Program::Run, _) => Ok((run, vec![b"./run".to_vec()])),
     }
 }
 

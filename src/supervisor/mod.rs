@@ -37,5 +37,5 @@ pub struct Setup {
 }
 
 /// The descriptors that the guardian gives its supervisor.
-const GUARDIAN_DESCRIPTOR: i32 = 3;
-const CONTROL_DESCRIPTOR: i32 = 4;
+const GUARDIAN_DESCRIPTOR: u8 = 3;
+const CONTROL_DESCRIPTOR: u8 = 4;

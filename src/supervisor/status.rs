@@ -6,7 +6,7 @@ use super::event_loop::{Service, Supervisor, now};
 use super::history::rfc3339;
 use crate::control::ClientId;
 use crate::lifecycle::{Name, Pid, StateWord, View, Wanted};
-use crate::logger::read::last_lines;
+use crate::logger::read::{LogReader, Query, display};
 use crate::os::{clock, proc_fs};
 use crate::protocol::control::{
     Detail, ErrorKind, GuardianStatus, Process, Reply, ServiceStatus, ShownValue, Status, SupervisorStatus,
@@ -15,6 +15,9 @@ use crate::service;
 
 /// How many lines of its log `svc status NAME` shows.
 const LOG_LINES: usize = 10;
+
+/// A longer line is cut in a status.
+const LINE_BYTES_MAX: usize = 1024;
 
 /// The kernel's clock ticks, for CPU times (USER_HZ is 100 on every Linux).
 const TICKS_PER_SECOND: u64 = 100;
@@ -99,9 +102,17 @@ impl Supervisor {
         Detail {
             processes: tree.into_iter().filter_map(|pid| process(name, pid)).collect(),
             exits: service.map(|service| service.history.exits()).unwrap_or_default(),
-            log: if has_log { last_lines(&log_dir, LOG_LINES).unwrap_or_default() } else { Vec::new() },
+            log: if has_log { self.last_lines(name) } else { Vec::new() },
             log_file: has_log.then(|| log_dir.join("current").display().to_string()),
         }
+    }
+
+    /// None where the log cannot be read: status must always be had.
+    fn last_lines(&self, name: &Name) -> Vec<String> {
+        let query = Query { lines: Some(LOG_LINES), ..Query::default() };
+        let read = LogReader::open(&self.setup.log_dir, std::slice::from_ref(name), query);
+        let items = read.into_iter().flatten().flatten();
+        items.map(|item| display(&item, LINE_BYTES_MAX)).collect()
     }
 
     pub fn send_processes(&mut self, client: ClientId, names: &[String], all: bool) {
