@@ -10,7 +10,7 @@ fn main() {
     std::process::exit(match cli::role_of(&arguments) {
         Role::Client(code) => i32::from(code),
         Role::Single(program) => guardian::run_single(&program),
-        Role::Guardian(role) => guardian::run(guardian_setup(role)),
+        Role::Guardian(role) => guardian::run(&guardian_setup(role)),
         Role::Supervisor(role) => supervisor::run(supervisor_setup(role)),
     })
 }

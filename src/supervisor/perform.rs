@@ -6,7 +6,7 @@ use std::path::Path;
 use super::event_loop::{Supervisor, now};
 use super::launch::{Planned, Purpose};
 use super::words::io_failure;
-use crate::lifecycle::{Action, Cause, Event, Exit, Memory, Name, Pid, Scope, Signal, Transition};
+use crate::lifecycle::{Action, Cause, Event, Exit, Memory, Name, Pid, Scope, Signal, StateWord, Transition};
 use crate::os::{clock, replace};
 use crate::protocol::guardian::{Child, Order, Role, Stdio};
 use crate::service::Reload;
@@ -186,7 +186,9 @@ impl Supervisor {
     /// What a person at the terminal wants to see without asking.
     fn announce(&mut self, name: &Name, transition: &Transition) {
         let noteworthy = match &transition.cause {
-            Cause::Exited { exit, .. } | Cause::StandingOrder { exit } => *exit != Exit::Code(0),
+            // The end of a wished stop is no news.
+            Cause::Exited { exit, .. } => *exit != Exit::Code(0) && transition.from != StateWord::Stopping,
+            Cause::StandingOrder { exit } => *exit != Exit::Code(0),
             Cause::LaunchFailed { .. }
             | Cause::TreeLeft { .. }
             | Cause::Adopted { .. }
