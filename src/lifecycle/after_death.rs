@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::requests::Goal;
 use super::service::{Delay, Finishing, Service, State, Turn};
 use super::words::short;
-use super::{Action, Backoff, Cause, Exit, Kind, Name, Pid, Policy, Restart, Signal, Wanted};
+use super::{Action, Backoff, Cause, Exit, Kind, Name, Outcome, Pid, Policy, Restart, Signal, Wanted};
 
 /// TERM, INT, HUP and PIPE end a program that did nothing wrong.
 const GENTLE_SIGNALS: [Signal; 4] = [Signal::TERM, Signal(2), Signal::HUP, Signal(13)];
@@ -113,10 +113,16 @@ impl Service {
                 None => gave_up.to_string(),
             });
             self.deaths.clear();
+            // The death is told as well: it may be told by nothing else.
+            self.note(turn, cause);
             return self.rest(turn, State::Failed, gave_up);
         }
         if self.wanted == Wanted::Once || !self.policy.restarts_after(self.ended_well) {
             return self.end_for_good(turn, cause);
+        }
+        if self.policy.kind == Kind::Oneshot && self.ended_well {
+            // It is never done, by its policy; the run that was asked for is.
+            self.answer_goal(turn, Goal::Up, &Outcome::Done);
         }
         if self.attempt == 0 {
             return self.restart(turn, cause);

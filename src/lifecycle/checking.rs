@@ -77,11 +77,20 @@ fn count(service: &mut Service, turn: &mut Turn<'_>, checking: Checking) {
 fn adopt(service: &mut Service, turn: &mut Turn<'_>, pid: Pid) {
     let exited = service.exited();
     service.note(turn, exited);
+    if service.last_ran >= service.policy.backoff.reset {
+        service.attempt = 0;
+    }
     turn.act(|name| Action::Adopt { name, pid });
     service.record_start(turn, pid);
     service.since = turn.now;
-    let up =
-        Up { pid, standing: Standing::None, paused: false, reloading: false, adopted: true, outdated: false };
+    let up = Up {
+        pid,
+        standing: Standing::None,
+        paused: false,
+        reloading: false,
+        adopted: true,
+        no_standing: false,
+    };
     service.enter(turn, State::Up(up), Cause::Adopted { pid });
     service.advise(format!(
         "`run` ended with 0 and left pid {pid} in a session of its own: svc follows it there; \

@@ -251,6 +251,8 @@ impl Lifecycle {
 }
 
 fn boot(service: &mut Service, turn: &mut Turn<'_>) {
+    // A successor does not boot again what was down, even if it is enabled by then.
+    turn.remember = true;
     // Whatever is not down was booted before, or taken over.
     if let (State::Down, true, None) = (service.state, service.policy.enabled, turn.shutdown) {
         service.wanted = Wanted::Up;

@@ -74,7 +74,7 @@ impl Service {
     fn is_up_already(&self, turn: &Turn<'_>, verb: Verb) -> bool {
         match self.state {
             State::Up(_) => self.policy.kind == Kind::Longrun && self.settled(turn),
-            State::Done => verb == Verb::Up,
+            State::Done => self.policy.kind == Kind::Oneshot && verb == Verb::Up,
             State::Down
             | State::Starting(_)
             | State::Checking(_)

@@ -19,7 +19,7 @@ impl Service {
             (Main::Running(_), Some(next)) => self.resume_relaunched(turn, next),
             (Main::Running(pid), None) => self.resume_lost(turn, pid),
             (Main::Launching, Some(next)) | (Main::Gone, Some(next)) => self.resume_started(turn, next),
-            (Main::Launching, None) => self.resume_unlaunched(turn),
+            (Main::Launching, None) => self.resume_unlaunched(turn, memory.remove_after_stop),
             (Main::Gone, None) => self.resume_gone(turn),
         }
     }
@@ -88,13 +88,19 @@ impl Service {
     }
 
     /// The launch was ordered and there is no process: the order or its failure was lost.
-    fn resume_unlaunched(&mut self, turn: &mut Turn<'_>) {
-        if let State::Starting(_) = self.state
-            && !self.must_stop(turn)
-        {
+    fn resume_unlaunched(&mut self, turn: &mut Turn<'_>, removed: bool) {
+        if self.must_stop(turn) {
+            return self.decide(turn, Cause::TakenOver);
+        }
+        if !removed {
             return self.launch(turn, Cause::TakenOver);
         }
-        self.decide(turn, Cause::TakenOver);
+        // Remove may follow: what is there is looked at before it starts.
+        self.start_after = true;
+        let main = self.last_main.unwrap_or(Pid(0));
+        let stopping = Stopping { main: Main::Gone, step: 0, deadline: None, draining: false };
+        self.enter(turn, State::Stopping(stopping), Cause::TakenOver);
+        turn.act(|name| Action::CheckTree { name, main });
     }
 
     fn resume_gone(&mut self, turn: &mut Turn<'_>) {
@@ -112,7 +118,14 @@ impl Service {
 }
 
 fn taken_over(pid: Pid) -> Up {
-    Up { pid, standing: Standing::Unknown, paused: false, reloading: false, adopted: false, outdated: false }
+    Up {
+        pid,
+        standing: Standing::Unknown,
+        paused: false,
+        reloading: false,
+        adopted: false,
+        no_standing: false,
+    }
 }
 
 fn restored_state(memory: &Memory, now: Time) -> State {
@@ -127,7 +140,7 @@ fn restored_state(memory: &Memory, now: Time) -> State {
         }
         (_, Main::Launching) => State::Starting(Starting { deadline: None }),
         (StateWord::Starting | StateWord::Up | StateWord::Ready, Main::Gone) => {
-            State::Checking(Checking { relaunch_failed: false })
+            State::Checking(Checking { relaunch_failed: memory.relaunch_failed })
         }
         (StateWord::Finishing, Main::Gone) => State::Finishing(Finishing { deadline }),
         (StateWord::Backoff, Main::Gone) => State::Backoff(Delay { until: deadline.unwrap_or(now) }),

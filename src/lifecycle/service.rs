@@ -63,8 +63,9 @@ pub(super) struct Up {
     pub paused: bool,
     pub reloading: bool,
     pub adopted: bool,
-    /// Its definition was changed after its launch: the guardian's launch plan is the former one.
-    pub outdated: bool,
+    /// This run gets no standing order any more: its definition was changed after its launch, so
+    /// that the guardian's launch plan is the former one, or svc shuts down.
+    pub no_standing: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -350,7 +351,7 @@ impl Service {
 
     pub fn memory(&self, shutdown: Option<ShutdownTimes>) -> Memory {
         let (mut paused, mut adopted, mut stop_step, mut draining) = (false, false, 0, false);
-        let mut deadline = None;
+        let (mut deadline, mut relaunch_failed) = (None, false);
         match self.state {
             State::Up(up) => (paused, adopted) = (up.paused, up.adopted),
             State::Stopping(stopping) => {
@@ -359,7 +360,8 @@ impl Service {
             }
             State::Finishing(finishing) => deadline = finishing.deadline,
             State::Backoff(delay) => deadline = Some(delay.until),
-            State::Down | State::Starting(_) | State::Checking(_) | State::Done | State::Failed => {}
+            State::Checking(checking) => relaunch_failed = checking.relaunch_failed,
+            State::Down | State::Starting(_) | State::Done | State::Failed => {}
         }
         Memory {
             wanted: self.wanted,
@@ -381,6 +383,7 @@ impl Service {
             main: self.main(),
             last_ran_nanoseconds: u64::try_from(self.last_ran.as_nanos()).unwrap_or(u64::MAX),
             ended_well: self.ended_well,
+            relaunch_failed,
             draining,
             shutdown,
         }

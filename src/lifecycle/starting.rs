@@ -52,7 +52,7 @@ pub(super) fn started(service: &mut Service, turn: &mut Turn<'_>, pid: Pid, caus
         paused: false,
         reloading: false,
         adopted: false,
-        outdated: false,
+        no_standing: false,
     };
     service.enter(turn, State::Up(up), cause);
 }

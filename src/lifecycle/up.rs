@@ -33,7 +33,7 @@ pub(super) fn up(service: &mut Service, turn: &mut Turn<'_>, up: Up, happening: 
         }
         Happening::Kill => stop(service, turn, up, KILLED, Cause::Shutdown),
         Happening::Reloaded(result) => reloaded(service, turn, up, result),
-        Happening::Redefined => service.state = State::Up(Up { outdated: true, ..up }),
+        Happening::Redefined => service.state = State::Up(Up { no_standing: true, ..up }),
         Happening::Due => {
             if service.overrun().is_some_and(|limit| turn.now >= limit) {
                 overran(service, turn, up);
@@ -76,13 +76,13 @@ fn relaunched(service: &mut Service, turn: &mut Turn<'_>, up: Up, pid: Pid, exit
     service.record_start(turn, next);
     service.since = turn.now;
     let up = Up { pid: next, standing: Standing::None, paused: false, adopted: false, ..up };
-    service.enter(turn, State::Up(up), Cause::StandingOrder { exit });
+    let cause = Cause::StandingOrder { exit };
     if service.wanted == Wanted::Once {
         // The order was carried out before it could be taken back: that end was its end.
         service.wanted = Wanted::Down;
-        let exited = service.exited();
-        stop(service, turn, up, 0, exited);
+        return stop(service, turn, up, 0, cause);
     }
+    service.enter(turn, State::Up(up), cause);
 }
 
 fn relaunch_failed(service: &mut Service, turn: &mut Turn<'_>, up: Up, exit: Exit, why: &str) {
@@ -169,12 +169,13 @@ impl Service {
             && !self.removing
             && !up.paused
             && !up.adopted
-            && !up.outdated
+            && !up.no_standing
     }
 
     /// The end of every step of a service that is up: what its age and the wishes mean.
     pub fn conclude_up(&mut self, turn: &mut Turn<'_>, mut up: Up) {
-        let allowed = self.may_stand(up) && turn.shutdown.is_none();
+        up.no_standing |= turn.shutdown.is_some();
+        let allowed = self.may_stand(up);
         if !allowed && up.standing != Standing::None {
             up.standing = Standing::None;
             turn.act(|name| Action::Unstand { name });

@@ -488,6 +488,9 @@ pub struct Memory {
     /// The last run counts as a success.
     #[serde(default)]
     pub ended_well: bool,
+    /// The main process ended and the standing order could not be carried out.
+    #[serde(default)]
+    pub relaunch_failed: bool,
     /// A logger that has been given the end of its input and is waited for.
     #[serde(default)]
     pub draining: bool,
