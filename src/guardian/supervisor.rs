@@ -18,7 +18,7 @@ const YOUNG: Duration = Duration::from_secs(10);
 const STILLBORN: Duration = Duration::from_secs(1);
 /// So many of those in a row: there is no supervisor to be had.
 const HOPELESS: u32 = 10;
-/// The same for a caller that waits for the first one to answer.
+/// The same while nothing runs yet: for a caller that waits, or a user that wants an end.
 const HOPELESS_AT_START: u32 = 3;
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -105,11 +105,6 @@ impl Supervisor {
 
     pub fn is_hopeless(&self) -> bool {
         self.deaths_stillborn >= HOPELESS
-    }
-
-    /// The last one died as soon as it was started.
-    pub fn is_stillborn(&self) -> bool {
-        self.deaths_stillborn > 0
     }
 
     pub fn is_hopeless_at_start(&self) -> bool {

@@ -104,6 +104,7 @@ impl Guardian {
             self.wait(self.timeout());
             self.take_signals();
             self.take_orders();
+            self.deliver_signals();
             self.flush();
             if let Some(code) = self.ending {
                 return end::orderly(self, code);
@@ -173,6 +174,10 @@ impl Guardian {
         if ended {
             self.reap();
         }
+    }
+
+    /// After the orders: a Hello among them makes somebody whom they can be told.
+    fn deliver_signals(&mut self) {
         if self.supervisor.wants_reports() {
             for came in std::mem::take(&mut self.signalled) {
                 self.outbox.push(Report::Signalled { signal: Signal(came.signal), sender: came.sender });
@@ -194,9 +199,9 @@ impl Guardian {
             .any(|came| matches!(came.signal, signal::TERM | signal::INT | signal::QUIT | signal::PWR))
     }
 
-    /// No supervisor is to be had, or none has started anything and the last one died at birth.
+    /// No supervisor is to be had, or it hardly is and there is nothing to wait for it for.
     fn has_nobody_to_tell(&self) -> bool {
-        let nothing_to_lose = self.children.table.is_empty() && self.supervisor.is_stillborn();
+        let nothing_to_lose = self.children.table.is_empty() && self.supervisor.is_hopeless_at_start();
         self.supervisor.is_hopeless() || nothing_to_lose
     }
 
