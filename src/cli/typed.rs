@@ -105,6 +105,9 @@ fn carry_out(word: &str, words: &[OsString], screen: &mut Screen<'_>) -> Result<
     let Some(entry) = commands::find(word) else {
         return Err(Failure::Usage(format!("there is no command {word:?}; `svc --help` lists them")));
     };
+    if word == "init" && words.last().is_some_and(|last| last == "--") {
+        return Err(Failure::Usage("what is to be run? write `svc init -- CMD ARGS...`".to_owned()));
+    }
     let matches = match entry.command().no_binary_name(true).try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => return told_by_clap(&error, screen),

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::lifecycle::{Exit, StateWord, Transition, Verb, Wanted};
+use crate::lifecycle::{Exit, Signal, StateWord, Transition, Verb, Wanted};
 
 pub const VERSION: u32 = 1;
 
@@ -97,6 +97,9 @@ impl Request {
                 if names.is_empty() =>
             {
                 Err("cannot tell which services are meant; give \"names\", or \"all\": true".to_owned())
+            }
+            What::Act { verb: Verb::Signal(Signal(number)), .. } if !(1..=64).contains(number) => {
+                Err(format!("cannot send signal {number}; signals have the numbers 1 to 64"))
             }
             What::Ping
             | What::Act { .. }
