@@ -1,6 +1,8 @@
 //! The commands as they are typed, against a supervisor that says what the test wants it to say:
 //! what is printed where, and the exit code.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::VecDeque;
 use std::fs;
 use std::os::fd::OwnedFd;

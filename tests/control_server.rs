@@ -1,5 +1,7 @@
 //! The control server against friendly, slow and hostile clients, in one process.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -397,6 +399,21 @@ fn a_peer_of_another_uid_is_denied() {
     let room = Room::with(effective_uid() + 1, |_| true);
     let mut stream = room.connect();
     assert_error(&mut stream, ErrorKind::Denied, "may not");
+}
+
+#[test]
+fn a_listener_that_is_broken_is_complained_about_once_and_the_thread_goes_on() {
+    let (no_listener, other) = UnixStream::pair().unwrap();
+    drop(other);
+    let (sender, came) = channel();
+    let inbox = move |incoming: Incoming| sender.send(incoming).is_ok();
+    let server = Server::start(OwnedFd::from(no_listener), effective_uid(), inbox).unwrap();
+    let expected = "cannot accept on the control socket: Invalid argument (os error 22); trying again";
+    let complaint = Incoming::Complaint { text: expected.to_owned() };
+    assert_eq!(came.recv_timeout(DEADLINE).unwrap(), complaint);
+    // It tries again several times in this second.
+    assert!(came.recv_timeout(Duration::from_secs(1)).is_err(), "it is said once");
+    drop(server);
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub(super) struct Connection {
     busy: bool,
     /// The client will send nothing more; it may still read.
     input_ended: bool,
+    /// It has sent a whole line before.
+    has_asked: bool,
     stage: Stage,
     /// When the thread has to look at this client. `None` only when it is busy.
     pub deadline: Option<Time>,
@@ -64,6 +66,7 @@ impl Connection {
             sent: 0,
             busy: false,
             input_ended: false,
+            has_asked: false,
             stage: Stage::Open,
             deadline: Some(now + PATIENCE),
         }
@@ -104,7 +107,7 @@ impl Connection {
             match unix_socket::receive(self.socket.as_fd(), &mut block) {
                 Ok(0) => self.input_ended = true,
                 Ok(count) => {
-                    if self.input.is_empty() && !self.busy {
+                    if self.input.is_empty() && !self.busy && self.has_asked {
                         self.deadline = Some(now + PATIENCE);
                     }
                     self.input.extend_from_slice(block.get(..count).unwrap_or_default());
@@ -134,6 +137,7 @@ impl Connection {
                 whole.pop();
                 self.searched = 0;
                 self.busy = true;
+                self.has_asked = true;
                 self.deadline = Some(now + IDLE);
                 if whole.len() > REQUEST_BYTES_MAX { Line::TooLong } else { Line::Whole(whole) }
             }
@@ -226,6 +230,109 @@ impl Connection {
             self.deadline = None;
         } else {
             self.stage = Stage::Ended;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::protocol::control::ErrorKind;
+
+    const START: Time = Time::from_nanoseconds(1_000_000_000_000);
+
+    fn pair() -> (UnixStream, Connection) {
+        let (theirs, ours) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        (theirs, Connection::new(OwnedFd::from(ours), Asker { uid: 0, pid: 1 }, START))
+    }
+
+    fn at(seconds: u64) -> Time {
+        START + Duration::from_secs(seconds)
+    }
+
+    fn ends_at(connection: &mut Connection, seconds: u64) {
+        assert_eq!(connection.deadline, Some(at(seconds)));
+        connection.look_at_deadline(START + Duration::from_millis(seconds * 1000 - 1));
+        assert!(!connection.has_ended(), "too early");
+        connection.look_at_deadline(at(seconds));
+        assert!(connection.has_ended(), "its time is over");
+    }
+
+    fn asked(connection: &mut Connection, mut theirs: &UnixStream, now: Time) {
+        theirs.write_all(b"{}\n").unwrap();
+        connection.read(now);
+        assert_eq!(connection.next_line(now), Line::Whole(b"{}".to_vec()));
+    }
+
+    #[test]
+    fn who_sends_nothing_is_dropped_after_ten_seconds() {
+        let (_theirs, mut connection) = pair();
+        ends_at(&mut connection, 10);
+    }
+
+    #[test]
+    fn a_half_sent_line_is_waited_for_ten_seconds_however_many_bytes_come() {
+        for is_first in [true, false] {
+            let (mut theirs, mut connection) = pair();
+            if !is_first {
+                asked(&mut connection, &theirs, START);
+                connection.reply(&Reply::End, START);
+            }
+            for second in 3..8 {
+                theirs.write_all(b"x").unwrap();
+                connection.read(at(second));
+                assert_eq!(connection.next_line(at(second)), Line::None);
+            }
+            ends_at(&mut connection, if is_first { 10 } else { 13 });
+        }
+    }
+
+    #[test]
+    fn between_requests_a_client_may_be_silent_for_a_minute() {
+        let (theirs, mut connection) = pair();
+        asked(&mut connection, &theirs, at(1));
+        assert!(!connection.reply(&Reply::End, at(5)), "the thread need not be woken for that");
+        ends_at(&mut connection, 65);
+    }
+
+    #[test]
+    fn while_a_request_is_in_progress_there_is_no_limit_and_after_a_minute_no_timer() {
+        let (theirs, mut connection) = pair();
+        asked(&mut connection, &theirs, at(1));
+        assert_eq!(connection.deadline, Some(at(61)));
+        connection.look_at_deadline(at(61));
+        assert!(!connection.has_ended());
+        assert_eq!(connection.deadline, None);
+        assert!(!connection.reply(&Reply::ShuttingDown, at(500)), "not the last one: nothing changes");
+        assert!(connection.reply(&Reply::End, at(1000)), "the thread has to learn of the new deadline");
+        ends_at(&mut connection, 1060);
+    }
+
+    #[test]
+    fn who_is_to_be_closed_has_ten_seconds_to_read_what_is_left() {
+        let (_theirs, mut connection) = pair();
+        while connection.unsent() == 0 {
+            connection.reply(&Reply::Error { kind: ErrorKind::Usage, message: "x".repeat(100_000) }, START);
+        }
+        connection.close(at(2));
+        assert!(!connection.wants_to_read() && connection.wants_to_write());
+        ends_at(&mut connection, 12);
+    }
+
+    #[test]
+    fn replies_that_nobody_reads_end_the_connection_at_the_limit() {
+        let (_theirs, mut connection) = pair();
+        let reply = Reply::Error { kind: ErrorKind::Usage, message: "x".repeat(100_000) };
+        let mut replies = 0;
+        while !connection.has_ended() {
+            connection.reply(&reply, START);
+            assert!(connection.unsent() <= UNSENT_BYTES_MAX);
+            replies += 1;
+            assert!(replies < 1000, "there is a limit");
         }
     }
 }
