@@ -77,7 +77,8 @@ impl<'a> Screen<'a> {
     pub fn complain(&mut self, line: impl Display) {
         // Where stderr is gone there is nobody left to tell.
         drop(self.flush());
-        drop(writeln!(self.err, "{line}"));
+        // In one piece, not between the words of others.
+        drop(self.err.write_all(format!("{line}\n").as_bytes()));
     }
 
     /// Overwrites the line on which the cursor stands; an empty text clears it.
