@@ -270,6 +270,7 @@ fn unnoted() -> Memory {
         last_ran_nanoseconds: 0,
         ended_well: false,
         draining: false,
+        relaunch_failed: false,
         shutdown: None,
     }
 }
