@@ -33,6 +33,7 @@ pub fn run(options: Options, places: &Places, screen: &mut Screen<'_>) -> Result
                     let line = why::line(&change, true, screen);
                     screen.say(line)?;
                 }
+                Reply::Subscribed => {}
                 Reply::End | Reply::ShuttingDown => return Ok(DONE),
                 other => return Err(ask::unexpected(&other)),
             }

@@ -28,6 +28,7 @@ use std::path::Path;
 
 pub use definition::*;
 pub use listing::{Listed, list};
+pub use nearest::nearest;
 pub use problem::{Level, Problem, Problems};
 pub use programs::DEFAULT_PATH;
 pub use reference::reference;

@@ -250,7 +250,7 @@ impl Supervisor {
             self.later_looks.insert(name, look);
             return;
         }
-        if found.left.is_empty() {
+        if found.left.is_empty() && found.adoptable.is_none() {
             self.thinning.remove(&name);
         } else {
             self.thinning.insert(name.clone(), main);

@@ -22,6 +22,7 @@ impl Supervisor {
             Action::KillFinish { name } => self.kill_finish(name),
             Action::CheckTree { name, main } => self.check_tree(name, main),
             Action::Adopt { name, pid } => {
+                self.thinning.remove(&name);
                 self.forest.planted(pid, &name);
                 self.link.push(Order::Adopt { child: Child { name, role: Role::Run }, pid });
             }

@@ -9,6 +9,7 @@ use crate::control::{ClientId, Incoming};
 use crate::lifecycle::{Asker, Event, Name, Outcome, Pid, RequestId, StateWord, Transition, Verb};
 use crate::logger::Fact;
 use crate::protocol::control::{ErrorKind, Reply, ServiceOutcome, VERSION, What};
+use crate::service;
 
 /// How many lines of its log a failed start shows.
 const TAIL_LINES: usize = 10;
@@ -102,14 +103,20 @@ impl Supervisor {
                 Ok(name) if self.is_known(&name) => {
                     found.insert(name);
                 }
-                Ok(name) => unknown.push(format!(
-                    "there is no service {name}: {} does not exist",
-                    self.setup.services_dir.join(name.as_str()).display()
-                )),
+                Ok(name) => unknown.push(self.unknown(&name)),
                 Err(error) => unknown.push(format!("there is no service {text:?}: {error}")),
             }
         }
         if unknown.is_empty() { Ok(found.into_iter().collect()) } else { Err(unknown.join("; ")) }
+    }
+
+    fn unknown(&self, name: &Name) -> String {
+        let directory = self.setup.services_dir.join(name.as_str());
+        let advice = match service::nearest(name.as_str(), self.services.keys().map(Name::as_str)) {
+            Some(nearest) => format!("; did you mean {nearest}?"),
+            None => String::new(),
+        };
+        format!("there is no service {name}: {} does not exist{advice}", directory.display())
     }
 
     fn is_known(&mut self, name: &Name) -> bool {
