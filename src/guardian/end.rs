@@ -4,7 +4,6 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::EXIT_SYSTEM_ERROR;
-use super::children::Entry;
 use super::report::{now, reason};
 use super::watch::Guardian;
 use crate::lifecycle::Time;
@@ -23,9 +22,10 @@ const LAST_RESORT_TIME: Duration = Duration::from_secs(5);
 pub(super) fn orderly(guardian: &mut Guardian, code: u8) -> i32 {
     guardian.ending = Some(code);
     guardian.supervisor.stop_starting();
-    signal_groups(guardian, &[signal::KILL]);
+    let groups = signal_groups(guardian, &[signal::KILL]);
     // The supervisor has nothing left to do either, and leaves when its socket is closed.
-    reap_until(guardian, now() + REAP_TIME_MAX, true);
+    guardian.supervisor.close();
+    reap_until(guardian, now() + REAP_TIME_MAX, &groups, true);
     if let Some(pid) = guardian.supervisor.pid() {
         process::kill(pid, signal::KILL).err();
     }
@@ -39,32 +39,34 @@ pub(super) fn without_supervisor(guardian: &mut Guardian) -> i32 {
     say("there is no supervisor and the end is wanted: every service gets TERM, and KILL after 5 s");
     guardian.ending = Some(EXIT_SYSTEM_ERROR as u8);
     guardian.supervisor.stop_starting();
-    signal_groups(guardian, &[signal::TERM, signal::CONT]);
-    reap_until(guardian, now() + LAST_RESORT_TIME, false);
+    let groups = signal_groups(guardian, &[signal::TERM, signal::CONT]);
+    reap_until(guardian, now() + LAST_RESORT_TIME, &groups, false);
     orderly(guardian, EXIT_SYSTEM_ERROR as u8)
 }
 
-fn signal_groups(guardian: &Guardian, signals: &[i32]) {
-    for entry in guardian.children.table.values().filter(|entry| entry.is_running()) {
-        let group = process::group_of(entry.pid.0).unwrap_or(entry.pid.0);
+/// The process groups of those that run, after they were signalled.
+fn signal_groups(guardian: &Guardian, signals: &[i32]) -> Vec<i32> {
+    let running = guardian.children.table.values().filter(|entry| entry.is_running());
+    let groups: Vec<i32> =
+        running.map(|entry| process::group_of(entry.pid.0).unwrap_or(entry.pid.0)).collect();
+    for group in &groups {
         for signal in signals {
             // Ended meanwhile, or beyond our rights: the next in line still gets its own.
-            process::kill_group(group, *signal).err();
+            process::kill_group(*group, *signal).err();
         }
     }
+    groups
 }
 
-/// Until no child is left, and no supervisor if that is meant too.
-fn reap_until(guardian: &mut Guardian, deadline: Time, supervisor_too: bool) {
-    if supervisor_too {
-        guardian.supervisor.close();
-    }
+/// Until nobody is left of these groups (who loses its parent is ours to reap), and no supervisor
+/// if that is meant too.
+fn reap_until(guardian: &mut Guardian, deadline: Time, groups: &[i32], supervisor_too: bool) {
     loop {
         guardian.take_signals();
-        let children = guardian.children.table.values().any(Entry::is_running);
+        let somebody = groups.iter().any(|group| !process::group_is_empty(*group));
         let supervisor = supervisor_too && guardian.supervisor.pid().is_some();
         let left = deadline.since(now());
-        if !(children || supervisor) || left.is_zero() {
+        if !(somebody || supervisor) || left.is_zero() {
             return;
         }
         let mut waiting = [Waiting::to_read(guardian.signals.as_fd())];

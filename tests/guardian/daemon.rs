@@ -97,11 +97,10 @@ fn a_daemon_keeps_nothing_of_its_caller() {
     assert_eq!(descriptor(0).unwrap(), Path::new("/dev/null"));
     assert_eq!((descriptor(1).unwrap(), descriptor(2).unwrap()), (log.clone(), log.clone()));
     let flags = fs::read_to_string(format!("/proc/{pid}/fdinfo/2")).unwrap();
-    assert!(flags.contains("flags:\t0102001") || flags.contains("02001"), "{flags}");
+    // O_APPEND and O_WRONLY.
+    assert!(flags.contains("02001\n"), "{flags}");
     assert_eq!(fs::metadata(&log).unwrap().mode() & 0o777, 0o640);
     assert!(descriptor(251).is_err() && descriptor(300).is_err());
-    let null = Path::new("/dev/null");
-    assert!((9..12).all(|number| descriptor(number).is_err_and(|_| true) || number < 20), "{null:?}");
     let [supervisor] = children_of(pid)[..] else { panic!() };
     let supervisor_fds: Vec<String> = fs::read_dir(format!("/proc/{supervisor}/fd"))
         .unwrap()

@@ -191,7 +191,11 @@ fn passed_descriptors_become_standard_ones() {
 
 fn descriptors_do_not_grow_with_launches() {
     let mut stage = Stage::new();
-    let count = |stage: &Stage| fs::read_dir(format!("/proc/{}/fd", stage.guardian_pid())).unwrap().count();
+    let count = |stage: &mut Stage| {
+        // All orders before this one have been carried out.
+        stage.hello();
+        fs::read_dir(format!("/proc/{}/fd", stage.guardian_pid())).unwrap().count()
+    };
     let mut before = 0;
     for round in 0..20 {
         stage.order_with(
