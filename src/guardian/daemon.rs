@@ -110,6 +110,8 @@ struct Wait {
     connection: Option<UnixStream>,
     answer: Vec<u8>,
     connections: u32,
+    /// Why the socket cannot be reached. The daemon is ending then, and its own words come first.
+    refused: Option<String>,
 }
 
 fn wait_for_answer(from_daemon: OwnedFd, control: &Path) -> i32 {
@@ -119,6 +121,7 @@ fn wait_for_answer(from_daemon: OwnedFd, control: &Path) -> i32 {
         connection: None,
         answer: Vec::new(),
         connections: 0,
+        refused: None,
     };
     let deadline = now() + ANSWER_TIME_MAX;
     loop {
@@ -133,7 +136,7 @@ fn wait_for_answer(from_daemon: OwnedFd, control: &Path) -> i32 {
 impl Wait {
     /// True when the supervisor has answered.
     fn step(&mut self, control: &Path, deadline: Time) -> Result<bool, String> {
-        if self.said.starts_with(BOUND) && self.connection.is_none() {
+        if self.said.starts_with(BOUND) && self.connection.is_none() && self.refused.is_none() {
             self.connect(control)?;
         }
         let (from_daemon, from_control) = self.poll(deadline)?;
@@ -158,7 +161,14 @@ impl Wait {
                 self.connection = Some(connection);
                 Ok(())
             }
-            Err(error) => Err(format!("cannot reach {}: {}", control.display(), reason(&error))),
+            Err(error) => {
+                let text = format!("cannot reach {}: {}", control.display(), reason(&error));
+                if self.from_daemon.is_none() {
+                    return Err(text);
+                }
+                self.refused = Some(text);
+                Ok(())
+            }
         }
     }
 
@@ -188,7 +198,7 @@ impl Wait {
         match (text.is_empty(), self.said.starts_with(BOUND)) {
             (false, _) => Err(text),
             (true, false) => Err("cannot start: the daemon has ended without a word".to_owned()),
-            (true, true) => Ok(()),
+            (true, true) => self.refused.take().map_or(Ok(()), Err),
         }
     }
 

@@ -8,7 +8,7 @@ use svc::os::process;
 use svc::protocol::guardian::{KnownState, LaunchPlan, LaunchStep, Order, Report, Role, Stdio};
 
 use super::Test;
-use super::stage::{Stage, child, children_of, launch, name, plan, shell, signal, until};
+use super::stage::{Stage, child, children_of, has_root, launch, name, plan, shell, signal, until};
 
 pub const TESTS: &[Test] = &[
     ("an_exit_is_kept_until_it_is_acknowledged", an_exit_is_kept_until_it_is_acknowledged),
@@ -16,6 +16,9 @@ pub const TESTS: &[Test] = &[
     ("a_standing_order_restarts_at_once_and_only_once", a_standing_order_restarts_at_once_and_only_once),
     ("a_standing_order_is_carried_out_without_a_supervisor", standing_without_a_supervisor),
     ("a_standing_order_waits_for_an_empty_group", a_standing_order_waits_for_an_empty_group),
+    ("a_standing_order_can_be_taken_back", a_standing_order_can_be_taken_back),
+    ("without_descriptors_a_launch_fails_and_all_else_goes_on", without_descriptors),
+    ("without_processes_a_launch_fails_and_all_else_goes_on", without_processes),
     ("a_standing_order_that_fails_is_told", a_standing_order_that_fails_is_told),
     ("a_child_is_never_started_twice", a_child_is_never_started_twice),
     ("signals_reach_the_child_or_its_group", signals_reach_the_child_or_its_group),
@@ -161,6 +164,54 @@ fn a_standing_order_waits_for_an_empty_group() {
     assert_eq!(exit_of(&stage.exited()), (pid, Exit::Code(1), None));
     assert!(!process::group_is_empty(pid.0));
     process::kill_group(pid.0, 9).unwrap();
+}
+
+fn a_standing_order_can_be_taken_back() {
+    let mut stage = Stage::new();
+    let (stand, unstand) = (Order::Stand { child: child("x") }, Order::Unstand { child: child("x") });
+    stage.order(&[launch("x", &plan(LONG)), stand, unstand, signal("x", 9, true)]);
+    let pid = stage.started();
+    let killed = Exit::Signal { signal: Signal(9), core: false };
+    assert_eq!(exit_of(&stage.exited()), (pid, killed, None));
+}
+
+/// Launches until one fails, then ends one and launches again.
+fn fails_in_the_end(stage: &mut Stage, step: LaunchStep, errno: i32) {
+    for n in 0..100 {
+        let service = format!("s{n}");
+        let log_pipe = Some(name(&service));
+        stage.order(&[launch(&service, &LaunchPlan { log_pipe, ..plan(LONG) })]);
+        let failure = stage.report_that(|report| match report {
+            Report::LaunchFailed { failure, .. } => Some(Some(*failure)),
+            Report::Started { .. } => Some(None),
+            _ => None,
+        });
+        let Some(failure) = failure else { continue };
+        assert_eq!((failure.step, failure.errno), (step, errno));
+        assert!(n > 0);
+        stage.order(&[signal("s0", 9, true)]);
+        let (pid, _, _) = exit_of(&stage.exited());
+        let again = LaunchPlan { log_pipe: Some(name("s0")), ..plan(LONG) };
+        stage.order(&[Order::Acknowledge { child: child("s0"), pid }, launch("s0", &again)]);
+        stage.started();
+        return;
+    }
+    panic!("a hundred launches succeeded");
+}
+
+fn without_descriptors() {
+    let mut stage = Stage::with("ulimit -n 40; exec \"$@\"", &[]);
+    fails_in_the_end(&mut stage, LaunchStep::LogPipe, 24);
+}
+
+fn without_processes() {
+    if !has_root("without_processes") {
+        return;
+    }
+    // No other process of the machine has this uid.
+    let script = "ulimit -u 12; exec setpriv --reuid=471147 --regid=471147 --clear-groups \"$@\"";
+    let mut stage = Stage::with(script, &[]);
+    fails_in_the_end(&mut stage, LaunchStep::Clone, 11);
 }
 
 fn a_standing_order_that_fails_is_told() {

@@ -234,6 +234,18 @@ fn pid_zero_is_refused_because_kill_would_take_it_for_everybody() {
 }
 
 #[test]
+fn every_step_of_a_launch_comes_back() {
+    for byte in 0..=17 {
+        let bytes = [7, 1, b'a', 0, byte, 3, 4];
+        let reports = decode_reports(&bytes).unwrap();
+        let mut again = Vec::new();
+        encode_reports(&reports, &mut again);
+        assert_eq!(again, bytes);
+    }
+    assert_eq!(decode_reports(&[7, 1, b'a', 0, 18, 0, 0]), Err(DecodeError::Invalid("step")));
+}
+
+#[test]
 fn errors_are_told_in_words() {
     assert_eq!(DecodeError::Truncated.to_string(), "cannot decode the message: it ends too early");
     assert_eq!(DecodeError::Invalid("flag").to_string(), "cannot decode the message: invalid flag");
