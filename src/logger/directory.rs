@@ -89,7 +89,11 @@ pub fn rotated(directory: &Path) -> io::Result<Vec<Rotated>> {
 
 /// Removes what a compression left that was cut off.
 pub fn remove_temporary(directory: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
         let plain = name.to_str().and_then(|name| name.strip_suffix(TEMPORARY));

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use memchr::memchr;
 
-use crate::os::file::{open_to_append, write};
+use crate::os::file::{is_out_of_descriptors, open_to_append, write};
 use crate::service::{LogFormat, LogSettings};
 
 use super::directory::{self, CURRENT};
@@ -177,6 +177,9 @@ impl LogFile {
             }
         }
         let path = self.directory.join(CURRENT);
+        if !self.inspected {
+            self.tidy_up(settings, stamp.wall)?;
+        }
         let opened = make_directory(&self.directory).and_then(|()| {
             let file = open_to_append(&path, FILE_MODE)?;
             let metadata = file.metadata()?;
@@ -187,7 +190,7 @@ impl LogFile {
             Err(cause) => return Err(Stuck { verb: "write", path, cause }),
         };
         if !self.inspected {
-            self.inspect(settings, &file, metadata.len(), out);
+            self.find_line(settings, &file, metadata.len(), out);
         }
         self.bytes = metadata.len();
         self.born = if self.bytes == 0 { stamp.wall } else { birth(&metadata) };
@@ -199,18 +202,16 @@ impl LogFile {
         self.inspected = true;
         let written = since_1970(metadata.modified());
         let expired = settings.age_max.is_some_and(|age| stamp.wall.saturating_sub(written) > age);
-        if self.bytes > 0 && expired && !self.shaper.inside_line() {
+        if self.bytes > 0 && expired && !self.shaper.inside_line() && out.is_empty() {
             // Nobody is to wait for the next rotation: all that is in it is too old.
             self.rotate(settings, written, stamp.wall)?;
             return self.open(settings, stamp, out);
         }
-        self.keep_within_limits(settings, stamp.wall);
         Ok(())
     }
 
-    /// What did an earlier svc leave? `current` may end inside a line, and a compression may have
-    /// been cut off.
-    fn inspect(&mut self, settings: &LogSettings, file: &File, size: u64, out: &mut Vec<u8>) {
+    /// `current` may end inside a line that an earlier svc began.
+    fn find_line(&mut self, settings: &LogSettings, file: &File, size: u64, out: &mut Vec<u8>) {
         let mut last = [b'\n'];
         if size > 0 && file.read_exact_at(&mut last, size - 1).is_ok() && last != [b'\n'] {
             let format = if is_json(file, size) { LogFormat::Json } else { LogFormat::Text };
@@ -219,16 +220,30 @@ impl LogFile {
                 self.shaper.end_line(out);
             }
         }
-        let plain =
-            directory::remove_temporary(&self.directory).and_then(|()| directory::rotated(&self.directory));
-        match plain {
-            Ok(files) if settings.compress => {
-                let left = files.iter().filter(|file| !file.compressed);
-                self.after.extend(left.map(|file| After::Compress(file.at)));
+    }
+
+    /// What an earlier svc left: a compression that was cut off, files that are too many by now.
+    fn tidy_up(&mut self, settings: &LogSettings, now: Duration) -> Result<(), Stuck> {
+        let files = match directory::rotated(&self.directory) {
+            Ok(files) => files,
+            // Others give theirs up for us then.
+            Err(cause) if is_out_of_descriptors(&cause) => {
+                return Err(Stuck { verb: "look through", path: self.directory.clone(), cause });
             }
-            Ok(_) => {}
-            Err(cause) => self.complain("look through", &self.directory.clone(), &cause),
+            Err(cause) => {
+                self.complain("look through", &self.directory.clone(), &cause);
+                return Ok(());
+            }
+        };
+        if settings.compress {
+            let plain = files.iter().filter(|file| !file.compressed);
+            self.after.extend(plain.map(|file| After::Compress(file.at)));
         }
+        if let Err(cause) = directory::remove_temporary(&self.directory) {
+            self.complain("look through", &self.directory.clone(), &cause);
+        }
+        self.keep_within_limits(settings, now);
+        Ok(())
     }
 
     /// Names the file by `wall`, when its last line was written.

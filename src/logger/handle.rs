@@ -81,6 +81,11 @@ impl Inbox {
         }
     }
 
+    /// There are orders that the thread has not seen.
+    pub fn is_waiting(&self) -> bool {
+        self.signalled.load(Ordering::Acquire)
+    }
+
     /// Called by the thread before it takes the orders.
     pub fn look(&self) {
         self.waker.clear();

@@ -104,6 +104,10 @@ impl Thread {
                 break;
             }
             for token in &ready {
+                // Whoever asks does not wait until all that flood have had their turn.
+                if self.inbox.is_waiting() {
+                    self.take_orders();
+                }
                 match *token {
                     INBOX => self.take_orders(),
                     CONSOLE | ERRORS => {}

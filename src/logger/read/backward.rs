@@ -35,7 +35,7 @@ pub struct Backward<'stream> {
     block_at: u64,
     /// Behind the last complete line there was at first.
     end: Option<Start>,
-    /// The line that `step` has found, and the oldest that was taken.
+    /// The line that was found last, and the oldest that was taken.
     found: Start,
     taken: Option<Start>,
     key: Option<Duration>,
@@ -62,7 +62,11 @@ impl<'stream> Backward<'stream> {
 
     /// Finds the line before. Returns the time it is sorted by; none when there is no more, or
     /// none within the query.
-    pub fn step(&mut self, query: &Query) -> io::Result<Option<Duration>> {
+    pub fn next_key(&mut self, query: &Query) -> io::Result<Option<Duration>> {
+        self.step(query).map_err(super::cannot("read", self.directory))
+    }
+
+    fn step(&mut self, query: &Query) -> io::Result<Option<Duration>> {
         while !self.ended {
             let Some(stamp) = self.line_before()? else {
                 self.ended = true;
@@ -86,7 +90,7 @@ impl<'stream> Backward<'stream> {
         Ok(None)
     }
 
-    /// The line found by `step` is among those to be read.
+    /// The line found last is among those to be read.
     pub fn take(&mut self) {
         self.taken = Some(self.found);
     }

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::lifecycle::Name;
+use crate::os::file::reason;
 
 use super::stamp::rfc3339;
 use backward::Backward;
@@ -63,7 +64,10 @@ pub struct LogReader {
 impl LogReader {
     /// Services that have no log yet are no error.
     pub fn open(log_dir: &Path, names: &[Name], query: Query) -> io::Result<Self> {
-        let watches = if query.follow { Some(Watches::new(log_dir)?) } else { None };
+        let watches = match query.follow {
+            true => Some(Watches::new(log_dir).map_err(cannot("watch", log_dir))?),
+            false => None,
+        };
         let (streams, next, fresh) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
         let mut reader = Self { log_dir: log_dir.to_owned(), query, streams, next, fresh, watches, given: 0 };
         for name in names {
@@ -99,9 +103,10 @@ impl LogReader {
         let directory = self.log_dir.join(name.as_str());
         // Watched first, then looked at: nothing can come in between unseen.
         if let Some(watches) = &mut self.watches {
-            watches.add(&directory, index)?;
+            watches.add(&directory, index).map_err(cannot("watch", &directory))?;
         }
-        self.streams.push(Stream::open(name, directory, &self.query)?);
+        let stream = Stream::open(name, directory.clone(), &self.query);
+        self.streams.push(stream.map_err(cannot("read", &directory))?);
         self.fresh.insert(index);
         Ok(())
     }
@@ -111,7 +116,7 @@ impl LogReader {
         let mut walks: Vec<Backward<'_>> = self.streams.iter_mut().map(Stream::backward).collect();
         let mut newest = BinaryHeap::new();
         for (index, walk) in walks.iter_mut().enumerate() {
-            if let Some(key) = walk.step(&self.query)? {
+            if let Some(key) = walk.next_key(&self.query)? {
                 newest.push((key, index));
             }
         }
@@ -121,7 +126,7 @@ impl LogReader {
             let Some(walk) = walks.get_mut(index) else { break };
             walk.take();
             left -= 1;
-            if let Some(key) = walk.step(&self.query)? {
+            if let Some(key) = walk.next_key(&self.query)? {
                 newest.push((key, index));
             }
         }
@@ -136,7 +141,7 @@ impl LogReader {
         self.given = self.given.wrapping_add(1);
         let is_time = self.next.is_empty() || self.given.is_multiple_of(LOOK_EVERY);
         if let Some(watches) = self.watches.as_mut().filter(|_| is_time) {
-            watches.collect(&mut self.fresh)?;
+            watches.collect(&mut self.fresh).map_err(cannot("watch", &self.log_dir))?;
         }
         while let Some(index) = self.fresh.pop_first() {
             self.advance(index)?;
@@ -154,7 +159,8 @@ impl LogReader {
         let Some(stream) = self.streams.get_mut(index).filter(|stream| !stream.is_ahead) else {
             return Ok(());
         };
-        if let Some((key, item)) = stream.next(&self.query)? {
+        let next = stream.next(&self.query).map_err(cannot("read", &stream.directory))?;
+        if let Some((key, item)) = next {
             stream.is_ahead = true;
             self.next.insert((key, index), item);
         }
@@ -167,6 +173,14 @@ impl Iterator for LogReader {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.next_item().transpose()
+    }
+}
+
+/// What to say of an error: which file of a log it was is no help, which log is.
+fn cannot(verb: &'static str, directory: &Path) -> impl Fn(io::Error) -> io::Error {
+    move |error| {
+        let text = format!("cannot {verb} {}: {}", directory.display(), reason(&error));
+        io::Error::new(error.kind(), text)
     }
 }
 

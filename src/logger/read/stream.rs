@@ -39,7 +39,7 @@ enum Source {
 #[derive(Debug)]
 pub struct Stream {
     pub name: Name,
-    directory: PathBuf,
+    pub directory: PathBuf,
     parts: VecDeque<Part>,
     reading: Option<Reading>,
     /// The newest rotated file that was there when `current` was opened.
