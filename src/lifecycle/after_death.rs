@@ -103,7 +103,7 @@ impl Service {
             self.start_afresh();
             return self.launch(turn, cause);
         }
-        if self.wanted == Wanted::Once && self.policy.kind == Kind::Longrun {
+        if self.wanted == Wanted::Once && self.kind == Kind::Longrun {
             self.wanted = Wanted::Down;
             return self.rest(turn, State::Down, cause);
         }
@@ -120,7 +120,7 @@ impl Service {
         if self.wanted == Wanted::Once || !self.policy.restarts_after(self.ended_well) {
             return self.end_for_good(turn, cause);
         }
-        if self.policy.kind == Kind::Oneshot && self.ended_well {
+        if self.kind == Kind::Oneshot && self.ended_well {
             // It is never done, by its policy; the run that was asked for is.
             self.answer_goal(turn, Goal::Up, &Outcome::Done);
         }
@@ -156,7 +156,7 @@ impl Service {
 
     /// The policy does not start it again.
     fn end_for_good(&mut self, turn: &mut Turn<'_>, cause: Cause) {
-        let state = match (self.ended_well, self.policy.kind) {
+        let state = match (self.ended_well, self.kind) {
             (true, Kind::Oneshot) => State::Done,
             (true, Kind::Longrun) => State::Down,
             (false, Kind::Oneshot | Kind::Longrun) => State::Failed,
@@ -171,7 +171,7 @@ impl Service {
                 Restart::Never => "restart = \"never\"",
             };
             let what = self.reason.take().unwrap_or_else(|| self.exited().to_string().into());
-            self.reason = Some(match self.policy.kind {
+            self.reason = Some(match self.kind {
                 Kind::Longrun => format!("{what}, not restarted ({rule})").into(),
                 Kind::Oneshot => what,
             });

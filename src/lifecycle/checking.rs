@@ -37,7 +37,7 @@ fn checked(service: &mut Service, turn: &mut Turn<'_>, checking: Checking, found
     if let Some(pid) = found.adoptable
         && ended_well
         && !wished
-        && service.policy.kind == Kind::Longrun
+        && service.kind == Kind::Longrun
     {
         return adopt(service, turn, pid);
     }
@@ -53,7 +53,7 @@ fn checked(service: &mut Service, turn: &mut Turn<'_>, checking: Checking, found
     if left.is_empty() {
         return service.gone(turn, cause);
     }
-    if ended_well && !wished && service.policy.kind == Kind::Longrun && service.last_ran < BACKGROUND_WITHIN {
+    if ended_well && !wished && service.kind == Kind::Longrun && service.last_ran < BACKGROUND_WITHIN {
         service.advise(background_advice(service.last_ran, left.len()));
     }
     stop_the_rest(service, turn, 0, cause);
@@ -67,7 +67,7 @@ fn count(service: &mut Service, turn: &mut Turn<'_>, checking: Checking) {
     } else {
         service.explain(service.exited().to_string());
     }
-    if !(service.policy.kind == Kind::Oneshot && service.ended_well) {
+    if !(service.kind == Kind::Oneshot && service.ended_well) {
         let why = service.exited().to_string();
         service.tell_of_death(turn, &why);
     }

@@ -63,9 +63,9 @@ impl Lifecycle {
                 self.happen(now, &name, Happening::FinishExited(exit), actions);
             }
             Event::Reloaded { name, result } => self.happen(now, &name, Happening::Reloaded(result), actions),
-            Event::Shutdown { budget } => self.shut_down(now, budget, actions),
-            Event::Hurry => self.hurry(now, actions),
-            Event::Tick => self.tick(now, actions),
+            Event::Shutdown { budget } => together(actions, |actions| self.shut_down(now, budget, actions)),
+            Event::Hurry => together(actions, |actions| self.hurry(now, actions)),
+            Event::Tick => together(actions, |actions| self.tick(now, actions)),
         }
     }
 
@@ -104,13 +104,23 @@ impl Lifecycle {
             self.services.insert(name.clone(), Service::new(policy, now));
             return;
         }
+        let mut came_back = false;
         self.turn(now, name, actions, |service, turn| {
             service.policy = policy;
             if service.removing {
                 service.come_back(turn);
+                came_back = true;
             }
             service.happen(turn, Happening::Redefined);
         });
+        if came_back && self.ending.is_none() {
+            // Its logger does not wait for its end any more.
+            self.turn(now, &name.logger(), actions, |logger, turn| {
+                if logger.removing && !logger.rests() {
+                    logger.leave(turn, false, false, Cause::Removed);
+                }
+            });
+        }
     }
 
     /// Most services have the policy of their neighbours.
@@ -149,8 +159,10 @@ impl Lifecycle {
         running: Option<Pid>,
         actions: &mut Vec<Action>,
     ) {
-        if let (Some(times), None) = (memory.shutdown, &self.ending) {
-            self.ending = Some(Ending::resumed(times));
+        match (memory.shutdown, &mut self.ending) {
+            (Some(times), Some(ending)) => ending.tighten(times),
+            (Some(times), None) => self.ending = Some(Ending::resumed(times)),
+            (None, _) => {}
         }
         let shutdown = self.ending.is_some();
         let held = shutdown && self.is_held(name, false);
@@ -248,6 +260,23 @@ impl Lifecycle {
             self.release_logger(now, name, forget, actions);
         }
     }
+}
+
+/// A step in which a service may take several turns: it is remembered once, after the last.
+fn together(actions: &mut Vec<Action>, step: impl FnOnce(&mut Vec<Action>)) {
+    let start = actions.len();
+    step(actions);
+    let mut remembered = BTreeSet::new();
+    let mut kept: Vec<Action> = actions
+        .drain(start..)
+        .rev()
+        .filter(|action| match action {
+            Action::Remember { name, memory: _ } => remembered.insert(name.clone()),
+            _ => true,
+        })
+        .collect();
+    kept.reverse();
+    actions.append(&mut kept);
 }
 
 fn boot(service: &mut Service, turn: &mut Turn<'_>) {

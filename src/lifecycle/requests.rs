@@ -73,7 +73,7 @@ impl Service {
 
     fn is_up_already(&self, turn: &Turn<'_>, verb: Verb) -> bool {
         match self.state {
-            State::Up(_) => self.policy.kind == Kind::Longrun && self.settled(turn),
+            State::Up(_) => self.kind == Kind::Longrun && self.settled(turn),
             State::Done => self.policy.kind == Kind::Oneshot && verb == Verb::Up,
             State::Down
             | State::Starting(_)

@@ -25,6 +25,7 @@ impl Service {
     }
 
     fn restore(&mut self, memory: &Memory) {
+        self.kind = memory.kind.unwrap_or(self.policy.kind);
         self.wanted = memory.wanted;
         self.since = Time::from_nanoseconds(memory.since_nanoseconds);
         self.restarts = memory.restarts;
@@ -93,6 +94,9 @@ impl Service {
             return self.decide(turn, Cause::TakenOver);
         }
         if !removed {
+            if self.start_after {
+                self.start_afresh();
+            }
             return self.launch(turn, Cause::TakenOver);
         }
         // Remove may follow: what is there is looked at before it starts.

@@ -11,6 +11,8 @@ use super::{
 
 pub(super) struct Service {
     pub policy: Arc<Policy>,
+    /// Of the run in progress, or the last one: a changed definition does not change what runs.
+    pub kind: Kind,
     pub wanted: Wanted,
     pub state: State,
     pub since: Time,
@@ -180,6 +182,7 @@ pub(super) fn moment(from: Time, wait: Duration) -> Option<Time> {
 impl Service {
     pub fn new(policy: Arc<Policy>, now: Time) -> Self {
         Self {
+            kind: policy.kind,
             policy,
             wanted: Wanted::Down,
             state: State::Down,
@@ -220,6 +223,7 @@ impl Service {
 
     pub fn launch(&mut self, turn: &mut Turn<'_>, cause: Cause) {
         self.start_after = false;
+        self.kind = self.policy.kind;
         self.expect_up();
         turn.act(|name| Action::Launch { name });
         let deadline = turn.after(self.policy.timeout_start);
@@ -324,7 +328,7 @@ impl Service {
         match self.state {
             State::Up(up) => {
                 (paused, adopted) = (up.paused, up.adopted);
-                ready = self.policy.kind == Kind::Longrun;
+                ready = self.kind == Kind::Longrun;
                 next_step = self.overrun();
             }
             State::Backoff(delay) => next_start = Some(delay.until),
@@ -384,6 +388,7 @@ impl Service {
             last_ran_nanoseconds: u64::try_from(self.last_ran.as_nanos()).unwrap_or(u64::MAX),
             ended_well: self.ended_well,
             relaunch_failed,
+            kind: Some(self.kind),
             draining,
             shutdown,
         }

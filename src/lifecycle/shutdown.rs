@@ -35,6 +35,13 @@ impl Ending {
         Self { times, killing: false, hurried: false, ended: false, look: true }
     }
 
+    /// A tighter budget holds; a wider one does not lengthen what was promised.
+    pub fn tighten(&mut self, times: ShutdownTimes) {
+        let current = &mut self.times;
+        current.kill_nanoseconds = current.kill_nanoseconds.min(times.kill_nanoseconds);
+        current.end_nanoseconds = current.end_nanoseconds.min(times.end_nanoseconds);
+    }
+
     pub fn deadline(&self) -> Option<Time> {
         if self.ended {
             return None;
@@ -52,10 +59,10 @@ impl Lifecycle {
     pub(super) fn shut_down(&mut self, now: Time, budget: Duration, actions: &mut Vec<Action>) {
         let ending = Ending::new(now, budget);
         if let Some(current) = &mut self.ending {
-            // A tighter budget holds; a wider one does not lengthen what was promised.
-            let (current, new) = (&mut current.times, ending.times);
-            current.kill_nanoseconds = current.kill_nanoseconds.min(new.kill_nanoseconds);
-            current.end_nanoseconds = current.end_nanoseconds.min(new.end_nanoseconds);
+            current.tighten(ending.times);
+            for name in self.restless() {
+                self.turn(now, &name, actions, |_, turn| turn.remember = true);
+            }
             return;
         }
         self.ending = Some(ending);

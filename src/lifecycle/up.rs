@@ -139,14 +139,14 @@ fn reloaded(service: &mut Service, turn: &mut Turn<'_>, up: Up, result: Result<(
 impl Service {
     /// When a oneshot has run for too long.
     pub fn overrun(&self) -> Option<Time> {
-        match self.policy.kind {
+        match self.kind {
             Kind::Oneshot => moment(self.last_start.unwrap_or(self.since), self.policy.timeout_start),
             Kind::Longrun => None,
         }
     }
 
     pub fn up_deadline(&self, up: Up) -> Option<Time> {
-        let awaited = self.policy.kind == Kind::Longrun && self.awaits(Goal::Up);
+        let awaited = self.kind == Kind::Longrun && self.awaits(Goal::Up);
         let settled = if awaited { moment(self.since, super::SETTLE) } else { None };
         let proven = if self.has_to_prove(up) { moment(self.since, self.policy.backoff.reset) } else { None };
         [settled, proven, self.overrun()].into_iter().flatten().min()
@@ -161,7 +161,7 @@ impl Service {
     fn may_stand(&self, up: Up) -> bool {
         let policy = &self.policy;
         policy.may_stand
-            && policy.kind == Kind::Longrun
+            && self.kind == Kind::Longrun
             && policy.restart == Restart::Always
             && !policy.has_finish
             && policy.give_up.is_none()
@@ -191,7 +191,7 @@ impl Service {
             }
         }
         self.state = State::Up(up);
-        if self.policy.kind == Kind::Longrun && self.settled(turn) {
+        if self.kind == Kind::Longrun && self.settled(turn) {
             self.answer_goal(turn, Goal::Up, &Outcome::Done);
         }
     }

@@ -491,6 +491,9 @@ pub struct Memory {
     /// The main process ended and the standing order could not be carried out.
     #[serde(default)]
     pub relaunch_failed: bool,
+    /// Of the run in progress, or the last one.
+    #[serde(default)]
+    pub kind: Option<Kind>,
     /// A logger that has been given the end of its input and is waited for.
     #[serde(default)]
     pub draining: bool,

@@ -23,6 +23,9 @@ struct Account {
     /// A wish came between the death and the look at the tree: it is no death for the delay.
     wish_since_death: bool,
     died_in_up: Option<u64>,
+    started: Option<Time>,
+    /// Of the run that was launched last.
+    oneshot: bool,
     next_start: Option<Time>,
 }
 
@@ -54,13 +57,21 @@ impl Laws {
         self.accounts.entry(name.clone()).or_default()
     }
 
-    pub fn defined(&mut self, name: &Name, policy: &Policy) {
+    pub fn defined(&mut self, name: &Name, policy: &Policy, goes_on: bool) {
         let account = self.account(name);
-        if !account.present {
+        if !account.present && !goes_on {
             account.down_wished = !policy.enabled;
             account.wish_since_death = true;
         }
         (account.policy, account.present) = (Some(policy.clone()), true);
+    }
+
+    /// It has been up for so long under the definition that ends now.
+    pub fn proven(&mut self, name: &Name, up: Duration) {
+        let account = self.account(name);
+        if account.policy.as_ref().is_some_and(|policy| up >= policy.backoff.reset) {
+            account.attempt = 0;
+        }
     }
 
     pub fn removed(&mut self, name: &Name) {
@@ -103,11 +114,6 @@ impl Laws {
             Event::Forget { id } => self.open.retain(|(open, _), _| open != id),
             Event::Exited { name, .. } | Event::RelaunchFailed { name, .. } => {
                 self.account(name).wish_since_death = false;
-            }
-            Event::Tick => {
-                if self.end.is_none() {
-                    return;
-                }
             }
             _ => {}
         }
@@ -153,6 +159,7 @@ impl Laws {
                         account.down_wished, !account.present
                     ));
                 }
+                account.oneshot = account.policy.as_ref().is_some_and(|policy| policy.kind == Kind::Oneshot);
                 Ok(())
             }
             Action::Changed { name, transition } => self.changed(now, core, name, transition),
@@ -194,7 +201,7 @@ impl Laws {
         let Some(view) = core.view(name) else {
             return Ok(());
         };
-        let longrun = core.policy(name).is_some_and(|policy| policy.kind == Kind::Longrun);
+        let longrun = !self.account(name).oneshot;
         let good = matches!(outcome, Outcome::Done | Outcome::Already);
         let up = matches!(verb, Verb::Up | Verb::Once | Verb::Restart);
         if good && up && longrun && !(view.state == StateWord::Up && now.since(view.since) >= SETTLE) {
@@ -223,7 +230,7 @@ impl Laws {
         let Some(policy) = account.policy.clone() else {
             return Err(format!("{name} changes and was never defined"));
         };
-        account.count(change, &policy);
+        account.count(now, change, &policy);
         let Some(view) = view else {
             return Ok(());
         };
@@ -300,8 +307,7 @@ impl Laws {
             return Err(format!("law 2: {name} is wanted up and {}", view.state));
         }
         let waits = |((_, open), verb): (&(RequestId, Name), &Verb)| open == name && *verb != Verb::Wait;
-        let runs = view.state == StateWord::Up
-            && account.policy.as_ref().is_some_and(|policy| policy.kind == Kind::Oneshot);
+        let runs = view.state == StateWord::Up && account.oneshot;
         if !runs && self.open.iter().any(waits) {
             return Err(format!("law 6: a request of {name} is not answered: {:?}", self.open));
         }
@@ -318,7 +324,11 @@ impl Laws {
 
 impl Account {
     /// Law 6, and the deaths that the delay depends on.
-    fn count(&mut self, change: &Transition, policy: &Policy) {
+    fn count(&mut self, now: Time, change: &Transition, policy: &Policy) {
+        let up = self.started.map_or(Duration::ZERO, |started| now.since(started)).as_nanos() as u64;
+        if change.to == StateWord::Up {
+            self.started = Some(now);
+        }
         let own = change.from == StateWord::Up;
         let after = |attempt: u32, ran: u64| {
             if u128::from(ran) >= policy.backoff.reset.as_nanos() { 0 } else { attempt + 1 }
@@ -336,8 +346,7 @@ impl Account {
             Cause::StandingOrder { .. } => {
                 self.told += 1;
                 if own {
-                    // It stood only because it had been up for long enough.
-                    self.attempt = 0;
+                    self.attempt = after(self.attempt, up);
                 }
             }
             Cause::LaunchFailed { .. } => {
@@ -348,7 +357,7 @@ impl Account {
                 }
             }
             Cause::StartTimeout if own => {
-                self.attempt = after(self.attempt, policy.timeout_start.as_nanos() as u64);
+                self.attempt = after(self.attempt, up);
             }
             Cause::GaveUp { .. } => self.died_in_up = None,
             Cause::Adopted { .. } => {

@@ -110,24 +110,24 @@ fn plan(seed: u64) -> Vec<Planned> {
         let deed = if number < NAMES.len() as u64 {
             Deed::Write { name: number as usize, policy: Box::new(policy(&mut random)) }
         } else if random.percent(deaths) {
-            Deed::KillSupervisor { acknowledged: random.percent(50), seen: random.percent(50) }
+            Deed::KillSupervisor { acknowledged: random.percent(50) }
         } else {
             deed(&mut random, name)
         };
-        plan.push(Planned { at, deed, number });
+        plan.push(Planned { at, deed });
     }
     if random.percent(30) {
         let budget = Duration::from_millis(random.pick(&[1, 500, 9_000, 60_000]));
-        plan.push(Planned { at, deed: Deed::Shutdown { budget }, number: DEEDS });
-        for number in 1..random.below(6) {
+        plan.push(Planned { at, deed: Deed::Shutdown { budget } });
+        for _ in 1..random.below(6) {
             at = at + random.time(8_000);
             let deed = match random.below(4) {
-                0 => Deed::KillSupervisor { acknowledged: random.percent(50), seen: true },
+                0 => Deed::KillSupervisor { acknowledged: random.percent(50) },
                 1 => Deed::Hurry,
                 2 => Deed::Shutdown { budget: Duration::from_secs(5) },
                 _ => deed(&mut random, 0),
             };
-            plan.push(Planned { at, deed, number: DEEDS + number });
+            plan.push(Planned { at, deed });
         }
     }
     plan

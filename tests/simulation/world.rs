@@ -40,10 +40,9 @@ pub enum Deed {
         name: usize,
         kind: u64,
     },
-    /// `kill -9` of the supervisor, before it could acknowledge the exit in hand or after.
+    /// `kill -9` of the supervisor, before or after it could acknowledge the exit in hand.
     KillSupervisor {
         acknowledged: bool,
-        seen: bool,
     },
     Shutdown {
         budget: Duration,
@@ -55,7 +54,6 @@ pub enum Deed {
 pub struct Planned {
     pub at: Time,
     pub deed: Deed,
-    pub number: u64,
 }
 
 pub const NAMES: [&str; 4] = ["a", "b", "b/log", "c"];
@@ -256,8 +254,16 @@ impl World {
                 let name = name(*index);
                 let service = self.service(&name);
                 (service.policy, service.present) = (Some((**policy).clone()), true);
-                let known = self.core.view(&name).is_some();
-                self.laws.defined(&name, policy);
+                let view = self.core.view(&name);
+                let known = view.is_some();
+                let up = view.as_ref().filter(|view| view.state == StateWord::Up && view.pid.is_some());
+                // A logger that still waited for its service.
+                let goes_on =
+                    up.is_some() || view.as_ref().is_some_and(|view| view.state == StateWord::Starting);
+                if let Some(up) = up {
+                    self.laws.proven(&name, self.now.since(up.since));
+                }
+                self.laws.defined(&name, policy, goes_on);
                 self.step(Event::Define { name: name.clone(), policy: (**policy).clone() })?;
                 if !known {
                     self.step(Event::Boot { name })?;
@@ -287,7 +293,7 @@ impl World {
                 }
             }
             Deed::Junk { name: index, kind } => self.junk(name(*index), *kind)?,
-            Deed::KillSupervisor { acknowledged, seen } => self.take_over(*acknowledged, *seen)?,
+            Deed::KillSupervisor { acknowledged } => self.take_over(*acknowledged)?,
             Deed::Shutdown { budget } => {
                 self.laws.shutdown(self.now, *budget);
                 self.step(Event::Shutdown { budget: *budget })?;
@@ -618,7 +624,7 @@ impl World {
     }
 
     /// The supervisor dies and the next one takes over from the guardian's table and notes.
-    fn take_over(&mut self, acknowledged: bool, _seen: bool) -> Result<(), String> {
+    fn take_over(&mut self, acknowledged: bool) -> Result<(), String> {
         // The exit in hand was dealt with, or at least remembered.
         let next = self.queue.iter().find(|(_, incident)| matches!(incident, Incident::Deliver(_)));
         if let Some((key, Incident::Deliver(event))) = next.map(|(key, incident)| (*key, incident.clone())) {
