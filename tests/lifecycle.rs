@@ -19,6 +19,8 @@
 //! EXIT is a code, a signal name, or ?
 //! ```
 
+#![allow(clippy::unwrap_used)]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

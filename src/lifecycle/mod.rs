@@ -17,7 +17,7 @@
 //!
 //! Read `machine` for the way of an event, `service` for what is kept, then one file per state:
 //! `resting`, `starting`, `up`, `checking`, `stopping`, `finishing`; `after_death` decides what
-//! follows a death, `requests` answers clients, `resume` goes on where a predecessor stopped.
+//! follows a death, `requests` answers clients, `status` tells what is, `resume` goes on where a predecessor stopped.
 //! `checking` is not a word that users see: it lasts until the tree has been looked at.
 
 mod after_death;
@@ -32,6 +32,7 @@ mod service;
 mod shutdown;
 mod signals;
 mod starting;
+mod status;
 mod stopping;
 mod time;
 mod up;

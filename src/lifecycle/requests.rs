@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::service::{Happening, Service, Standing, State, Turn, Up};
+use super::service::{Happening, Service, Standing, Starting, State, Turn, Up};
 use super::{
     Action, Asker, Cause, Kind, Main, Name, Outcome, RequestId, Scope, Signal, StateWord, Verb, Wanted,
 };
@@ -65,6 +65,11 @@ impl Service {
             self.waiting.iter_mut().for_each(|waiting| waiting.armed = false);
             self.waiting.push(Waiting { id, goal: Goal::Up, armed: false });
             return self.happen(turn, Happening::Restart(cause));
+        }
+        if let (State::Starting(Starting { overdue: true, .. }), Some(why)) = (self.state, &self.reason) {
+            // Nothing tells when an answer comes; the wish stays.
+            let why = why.to_string();
+            return answer(turn, id, Outcome::Failed { why });
         }
         let armed = matches!(self.state, State::Starting(_) | State::Up(_));
         self.waiting.push(Waiting { id, goal: Goal::Up, armed });

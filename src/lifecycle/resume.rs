@@ -142,7 +142,7 @@ fn restored_state(memory: &Memory, now: Time) -> State {
         (_, Main::Running(pid)) => {
             State::Up(Up { paused: memory.paused, adopted: memory.adopted, ..taken_over(pid) })
         }
-        (_, Main::Launching) => State::Starting(Starting { deadline: None }),
+        (_, Main::Launching) => State::Starting(Starting { deadline: None, overdue: false }),
         (StateWord::Starting | StateWord::Up | StateWord::Ready, Main::Gone) => {
             State::Checking(Checking { relaunch_failed: memory.relaunch_failed })
         }

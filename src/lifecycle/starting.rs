@@ -75,6 +75,6 @@ fn stop(service: &mut Service, turn: &mut Turn<'_>, step: usize, cause: Cause) {
 fn overdue(service: &mut Service, turn: &mut Turn<'_>) {
     let why = format!("no answer to the launch order within {}", short(service.policy.timeout_start));
     service.explain(why.as_str());
-    service.enter(turn, State::Starting(Starting { deadline: None }), Cause::StartTimeout);
+    service.enter(turn, State::Starting(Starting { deadline: None, overdue: true }), Cause::StartTimeout);
     service.fail(turn, &why, |waiting| waiting.goal == Goal::Up && waiting.armed);
 }

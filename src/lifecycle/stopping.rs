@@ -132,7 +132,7 @@ fn start(service: &mut Service, turn: &mut Turn<'_>, stopping: Stopping, cause: 
     service.start_afresh();
     service.expect_up();
     let deadline = turn.after(service.policy.timeout_start);
-    service.enter(turn, State::Starting(Starting { deadline }), cause);
+    service.enter(turn, State::Starting(Starting { deadline, overdue: false }), cause);
 }
 
 fn due(service: &mut Service, turn: &mut Turn<'_>, stopping: Stopping) {

@@ -326,7 +326,11 @@ impl Account {
     /// Law 6, and the deaths that the delay depends on.
     fn count(&mut self, now: Time, change: &Transition, policy: &Policy) {
         let up = self.started.map_or(Duration::ZERO, |started| now.since(started)).as_nanos() as u64;
-        if change.to == StateWord::Up {
+        let begins = matches!(
+            change.cause,
+            Cause::Started | Cause::StandingOrder { .. } | Cause::TakenOver | Cause::Adopted { .. }
+        );
+        if begins {
             self.started = Some(now);
         }
         let own = change.from == StateWord::Up;

@@ -4,21 +4,25 @@
 //! `SVC_SIMULATION_SEED=N` runs one seed and prints its whole trace; `SVC_SIMULATION_RUNS=N` says how
 //! many fresh seeds are tried.
 
+#![allow(clippy::unwrap_used)]
+
+mod guardian;
 mod laws;
 mod random;
+mod supervisor;
 mod world;
 
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use svc::lifecycle::{Backoff, Exit, GiveUp, Kind, Policy, Restart, Scope, Signal, Time, Verb};
+use svc::lifecycle::{Backoff, Exit, GiveUp, Kind, Policy, Restart, Scope, Signal, StopStep, Time, Verb};
 
 use random::Random;
 use world::{Deed, NAMES, Planned, World};
 
-const FIXED_RUNS: u64 = 600;
-const FRESH_RUNS: u64 = 100;
+const FIXED_RUNS: u64 = 3_000;
+const FRESH_RUNS: u64 = 500;
 const DEEDS: u64 = 120;
 
 #[test]
@@ -186,11 +190,26 @@ fn policy(random: &mut Random) -> Policy {
             .then(|| GiveUp { count: random.below(5) as u32, within: random.time(60_000) }),
         success_codes: if random.percent(10) { vec![3] } else { Vec::new() },
         success_signals: Vec::new(),
-        stop: world::schedule(random),
+        stop: schedule(random),
         kill: random.pick(&[Scope::Tree, Scope::Tree, Scope::Group, Scope::Main]),
         has_finish: random.percent(25),
         timeout_start: random.pick(&[Duration::from_secs(2), Duration::from_secs(60), Duration::MAX]),
         timeout_finish: Duration::from_millis(random.pick(&[100, 5_000])),
         may_stand: random.percent(60),
+    }
+}
+
+/// The stop schedules of the simulation: none waits for ever.
+fn schedule(random: &mut Random) -> Vec<StopStep> {
+    let term = StopStep::Signal(Signal::TERM);
+    let kill = StopStep::Signal(Signal::KILL);
+    let wait = StopStep::Wait(random.time(5_000));
+    match random.below(6) {
+        0 => Vec::new(),
+        1 => vec![term],
+        2 => vec![wait],
+        3 => vec![StopStep::Signal(Signal::HUP), wait, term, wait, kill],
+        4 => vec![term, StopStep::Wait(Duration::ZERO), kill],
+        _ => vec![term, wait, kill],
     }
 }
