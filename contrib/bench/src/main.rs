@@ -49,6 +49,9 @@ fn compare(words: &[&str]) {
     if let Err(error) = processes::become_subreaper() {
         eprintln!("cannot become a subreaper: {error}; what is left over may have to be ended by hand");
     }
+    if let Err(error) = processes::clean_up_when_told(peer::root()) {
+        eprintln!("cannot listen to signals: {error}; do not interrupt");
+    }
     let everybody: Vec<Peer> =
         [Peer::Bare, Peer::Runit, Peer::S6].into_iter().chain(binaries_of_svc()).collect();
     let (there, absent): (Vec<Peer>, Vec<Peer>) = everybody.into_iter().partition(Peer::is_there);

@@ -61,10 +61,15 @@ pub struct World {
     child: Child,
 }
 
+/// Everything that is measured lives below.
+pub fn root() -> PathBuf {
+    PathBuf::from(format!("/tmp/svc-bench-{}", std::process::id()))
+}
+
 impl World {
     /// `logged`: each service has its own log; svc gives that to every service by itself.
     pub fn start(peer: &Peer, count: u32, logged: bool) -> Option<World> {
-        let root = PathBuf::from(format!("/tmp/svc-bench-{}", std::process::id()));
+        let root = root();
         fs::remove_dir_all(&root).ok();
         let services = root.join("services");
         fs::create_dir_all(&services).ok()?;

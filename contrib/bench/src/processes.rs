@@ -1,9 +1,10 @@
 //! What the kernel knows about processes, and waiting for their ends.
 
 use std::fs;
-use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::path::Path;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use crate::board::now_nanoseconds;
@@ -113,4 +114,30 @@ pub fn become_subreaper() -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+static WISHES: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn on_signal(_signal: libc::c_int) {
+    // SAFETY: write is async-signal-safe; the pipe is never closed.
+    unsafe { libc::write(WISHES.load(Ordering::SeqCst), [1u8].as_ptr().cast(), 1) };
+}
+
+/// Ends everything below `root` when this program is told to end before its time.
+pub fn clean_up_when_told(root: PathBuf) -> io::Result<()> {
+    let (mut told, tell) = io::pipe()?;
+    WISHES.store(tell.into_raw_fd(), Ordering::SeqCst);
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the handler only writes to a pipe.
+        unsafe { libc::signal(signal, on_signal as *const () as libc::sighandler_t) };
+    }
+    std::thread::spawn(move || {
+        let mut byte = [0];
+        if told.read_exact(&mut byte).is_ok() {
+            kill_all(&root);
+            fs::remove_dir_all(&root).ok();
+            std::process::exit(130);
+        }
+    });
+    Ok(())
 }
