@@ -141,7 +141,8 @@ fn the_program_keeps_the_mask_and_the_dispositions_that_init_was_given() {
         u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap()
     };
     assert_eq!(set("SigBlk"), (1 << 9) | (1 << 14), "{}", said.out);
-    assert_eq!(set("SigIgn"), (1 << 11) | (1 << 12) | 1, "{}", said.out);
+    // Above 31 there may be more: glibc's posix_spawn leaves 32 and 33 ignored.
+    assert_eq!(set("SigIgn") & 0x7fff_ffff, (1 << 11) | (1 << 12) | 1, "{}", said.out);
 }
 
 #[test]

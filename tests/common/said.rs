@@ -47,6 +47,34 @@ pub fn run(command: &mut Command) -> Said {
     Said { code, out: out.join().unwrap(), err: err.join().unwrap() }
 }
 
+/// A process that runs beside the test, and no longer than it.
+pub struct Running(pub Child);
+
+impl Running {
+    #[track_caller]
+    pub fn spawn(command: &mut Command) -> Running {
+        Running(command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}")))
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.0.id() as i32
+    }
+
+    /// Waits for its end; its code, or 128 + n.
+    #[track_caller]
+    pub fn end(&mut self) -> i32 {
+        let what = format!("process {}", self.pid());
+        end_of(&mut self.0, &what)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
 fn read_aside(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
