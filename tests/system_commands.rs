@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use common::processes::{facts, kill_9, lives};
+use common::said::Running;
 use common::{World, wait_until};
 use serde_json::Value;
 
@@ -239,10 +240,10 @@ fn wait_returns_when_the_service_has_come_to_rest() {
     world.ok(&["up", "--no-wait", "job"]);
     let mut waiting = world.command(&["wait", "job"]);
     let mut waiting =
-        waiting.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    assert!(waiting.try_wait().unwrap().is_none());
+        Running::spawn(waiting.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()));
+    assert!(waiting.0.try_wait().unwrap().is_none());
     world.service("job").file("go", "");
-    assert_eq!(common::said::end_of(&mut waiting, "svc wait"), 0);
+    assert_eq!(waiting.end(), 0);
     assert_eq!(world.state("job"), "done");
 }
 
@@ -251,8 +252,8 @@ fn events_follow_transitions_as_json_lines() {
     let world = two_sleepers();
     let mut command = world.command(&["events", "--json"]);
     let mut events =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(events.stdout.take().unwrap()).lines();
+        Running::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()));
+    let mut lines = BufReader::new(events.0.stdout.take().unwrap()).lines();
     // The subscription is in place as soon as the next transition is seen: so transitions are made
     // until one arrives.
     let (first, rest) = std::sync::mpsc::channel();
@@ -272,8 +273,6 @@ fn events_follow_transitions_as_json_lines() {
     for key in ["at", "from", "to"] {
         assert!(event.get(key).is_some(), "{key} is missing in {event}");
     }
-    events.kill().unwrap();
-    events.wait().unwrap();
 }
 
 #[test]

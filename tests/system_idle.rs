@@ -8,6 +8,7 @@ mod common;
 use std::time::Duration;
 
 use common::processes::wake_ups;
+use common::said::Running;
 use common::{World, let_pass, wait_for, wait_until};
 
 /// Long enough for a poll of any usual period (0.3 s to 2 s among the peers, runsvdir 5 s) to show.
@@ -41,13 +42,13 @@ fn neither_process_wakes_up_while_a_hundred_services_idle() {
 fn init_with_one_program_never_wakes_up() {
     let world = World::new();
     let mut command = world.command(&["init", "--", "sleep", "1000"]);
-    let mut init = command.stdin(std::process::Stdio::null()).spawn().unwrap();
-    let pid = init.id() as i32;
+    let mut init = Running::spawn(command.stdin(std::process::Stdio::null()));
+    let pid = init.pid();
     wait_until("the program", || !common::processes::children_of(pid).is_empty());
     let_pass(Duration::from_millis(100));
     let before = wake_ups(pid);
     let_pass(QUIET);
     assert_eq!(wake_ups(pid), before);
     common::processes::signal(pid, nix::sys::signal::Signal::SIGTERM);
-    assert_eq!(common::said::end_of(&mut init, "svc init"), 143);
+    assert_eq!(init.end(), 143);
 }

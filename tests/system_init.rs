@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use common::hostile::Terminal;
 use common::needs::needs_pid_namespace;
 use common::processes::{children_of, descriptors, facts, signal, signal_set};
-use common::said::{self, Said};
+use common::said::{self, Running, Said};
 use common::{World, svc_binary, wait_for, wait_until};
 use nix::sys::signal::Signal;
 
@@ -70,8 +70,8 @@ fn the_words_of_the_program_are_left_alone() {
 fn there_is_no_second_process_of_svc() {
     let world = World::new();
     let mut command = world.command(&["init", "--", "sleep", "1000"]);
-    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
-    let pid = child.id() as i32;
+    let mut child = Running::spawn(command.stdin(Stdio::null()));
+    let pid = child.pid();
     let sleeper = wait_for("the program", || {
         let children = children_of(pid);
         let sleeper = children.first()?.clone();
@@ -84,20 +84,16 @@ fn there_is_no_second_process_of_svc() {
     assert_eq!((sleeper.ppid, sleeper.pgid), (pid, sleeper.pid), "direct child, own group");
     assert_eq!(descriptors(sleeper.pid).len(), 3);
     signal(pid, Signal::SIGTERM);
-    assert_eq!(said::end_of(&mut child, "svc init"), 143);
+    assert_eq!(child.end(), 143);
 }
 
 #[test]
 fn signals_are_forwarded() {
     let world = World::new();
     let script = "for s in HUP INT QUIT USR1 USR2 WINCH; do trap \"echo got $s\" $s; done\ntrap 'echo got TERM; exit 3' TERM\necho ready to hear\nwhile :; do sleep 0.02; done";
-    let mut child = world
-        .command(&["init", "--", "sh", "-c", script])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut out = child.stdout.take().unwrap();
+    let mut command = world.command(&["init", "--", "sh", "-c", script]);
+    let mut child = Running::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()));
+    let mut out = child.0.stdout.take().unwrap();
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut block = [0; 256];
@@ -113,7 +109,7 @@ fn signals_are_forwarded() {
         });
     };
     wait_word("ready to hear");
-    let pid = child.id() as i32;
+    let pid = child.pid();
     for (name, signal_) in [
         ("HUP", Signal::SIGHUP),
         ("INT", Signal::SIGINT),
@@ -126,7 +122,7 @@ fn signals_are_forwarded() {
         signal(pid, signal_);
         wait_word(&format!("got {name}"));
     }
-    assert_eq!(said::end_of(&mut child, "svc init"), 3);
+    assert_eq!(child.end(), 3);
 }
 
 #[test]
@@ -159,13 +155,13 @@ fn on_a_terminal_the_program_is_in_the_foreground_and_hears_ctrl_c() {
     let world = World::new();
     let mut terminal = Terminal::open();
     let mut command = world.command(&["init", "--", "sh", "-c", "echo ready to hear; exec sleep 1000"]);
-    let mut child = terminal.spawn(&mut command, false);
+    let mut child = Running(terminal.spawn(&mut command, false));
     let heard = terminal.listen();
     wait_until("the program", || heard.lock().unwrap().contains("ready to hear"));
-    let program = wait_for("its pid", || children_of(child.id() as i32).first().cloned());
+    let program = wait_for("its pid", || children_of(child.pid()).first().cloned());
     assert_eq!(facts(program.pid).unwrap().tpgid, program.pid, "not in the foreground");
     terminal.type_in("\x03");
-    assert_eq!(said::end_of(&mut child, "svc init"), 130);
+    assert_eq!(child.end(), 130);
 }
 
 #[test]
@@ -191,16 +187,16 @@ fn as_pid_1_with_service_directories_everything_works_and_term_ends_it() {
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork", "--mount-proc"]).arg(svc_binary()).arg("init");
     command.env_clear().envs(environment.get_envs().filter_map(|(key, value)| Some((key, value?))));
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = Running::spawn(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()));
     world.wait_log("web", "web runs");
     world.wait_log("job", "job runs");
     wait_until("an answer", || world.ping().is_some());
     assert_eq!(world.ping().unwrap()["guardian_pid"], 1);
     assert!(world.ok(&["status", "web"]).contains("up"));
     // The guardian is the child of unshare, which waits for it.
-    let guardian = wait_for("the guardian", || children_of(child.id() as i32).first().map(|facts| facts.pid));
+    let guardian = wait_for("the guardian", || children_of(child.pid()).first().map(|facts| facts.pid));
     signal(guardian, Signal::SIGTERM);
-    assert_eq!(said::end_of(&mut child, "svc init"), 0);
+    assert_eq!(child.end(), 0);
     world.expect_nothing_left();
 }
 
@@ -215,10 +211,10 @@ fn as_pid_1_with_no_words_svc_is_init() {
     command.args(["--pid", "--fork", "--mount-proc"]).arg(svc_binary());
     let environment = world.command(&[]);
     command.env_clear().envs(environment.get_envs().filter_map(|(key, value)| Some((key, value?))));
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = Running::spawn(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()));
     world.wait_log("web", "web runs");
     world.ok(&["shutdown"]);
-    assert_eq!(said::end_of(&mut child, "svc"), 0);
+    assert_eq!(child.end(), 0);
 }
 
 #[test]
@@ -234,8 +230,8 @@ fn init_itself_ignores_nothing_that_would_keep_it_from_ending() {
     let world = World::new();
     let mut command = world.command(&["init", "--", "sleep", "1000"]);
     common::hostile::spoil_command(&mut command);
-    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
-    let pid = child.id() as i32;
+    let mut child = Running::spawn(command.stdin(Stdio::null()));
+    let pid = child.pid();
     let program = wait_for("the program", || children_of(pid).first().cloned());
     wait_until("exec", || {
         common::processes::command_line(program.pid).first().is_some_and(|word| word == "sleep")
@@ -243,5 +239,5 @@ fn init_itself_ignores_nothing_that_would_keep_it_from_ending() {
     // TERM was blocked by the caller and stays so in the program, as tini does; INT was not.
     assert_eq!(signal_set(program.pid, "SigBlk"), (1 << 9) | (1 << 14));
     signal(pid, Signal::SIGINT);
-    assert_eq!(said::end_of(&mut child, "svc init"), 130);
+    assert_eq!(child.end(), 130);
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use common::processes::kill_9;
+use common::said::Running;
 use common::{World, needs_root, wait_for, wait_until};
 
 /// All lines of all log files of a service, oldest first, time stamps removed.
@@ -139,8 +140,8 @@ fn following_goes_on_through_a_rotation() {
     });
     let mut command = world.command(&["logs", "-f", "web"]);
     let mut follower =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut output = follower.stdout.take().unwrap();
+        Running::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()));
+    let mut output = follower.0.stdout.take().unwrap();
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut block = [0; 65536];
@@ -154,8 +155,7 @@ fn following_goes_on_through_a_rotation() {
         heard.extend(receive.try_iter().flatten());
         String::from_utf8_lossy(&heard).contains("the end")
     });
-    follower.kill().unwrap();
-    follower.wait().unwrap();
+    drop(follower);
     let text = String::from_utf8(heard).unwrap();
     let numbers: Vec<u32> = text.lines().filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
     assert_eq!(numbers, (1..=5000).collect::<Vec<u32>>());
