@@ -271,6 +271,7 @@ fn unnoted() -> Memory {
         ended_well: false,
         draining: false,
         relaunch_failed: false,
+        kind: None,
         shutdown: None,
     }
 }
