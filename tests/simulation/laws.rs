@@ -112,7 +112,13 @@ impl Laws {
                 }
             }
             Event::Forget { id } => self.open.retain(|(open, _), _| open != id),
-            Event::Exited { name, .. } | Event::RelaunchFailed { name, .. } => {
+            Event::Exited { name, pid, .. } | Event::RelaunchFailed { name, pid, .. } => {
+                // Proven under the definition of that moment, even if another decides the delay.
+                if let Some(view) =
+                    core.view(name).filter(|view| view.pid == Some(*pid) && view.state == StateWord::Up)
+                {
+                    self.proven(name, now.since(view.since));
+                }
                 self.account(name).wish_since_death = false;
             }
             _ => {}
