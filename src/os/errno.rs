@@ -14,6 +14,7 @@ pub fn describe(number: i32) -> String {
 }
 
 /// The name that `[limits]` in service.toml has for an RLIMIT_* of the kernel.
+#[allow(clippy::unnecessary_cast)]
 pub fn limit_name(resource: u32) -> &'static str {
     // The constants have another type in each C library.
     let named = [
