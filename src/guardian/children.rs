@@ -103,8 +103,8 @@ impl Children {
 
     /// Starts what the plan says. A log pipe that it needs is there already.
     pub fn launch(&mut self, launcher: &mut Launcher, plan: &KeptPlan) -> Result<Pid, LaunchFailure> {
-        let needs_writer = plan.stdio.iter().any(|source| matches!(source, Source::LogWrite));
-        if needs_writer {
+        let log_pipe = plan.stdio.iter().position(|source| matches!(source, Source::LogWrite));
+        if log_pipe.is_some() {
             self.reopen_writer(plan.log_pipe.as_ref())?;
         }
         let pipe = plan.log_pipe.as_ref().and_then(|name| self.pipes.get(name));
@@ -131,6 +131,7 @@ impl Children {
                 arguments: plan.arguments(),
                 environment: plan.environment(),
                 descriptors: &descriptors,
+                log_pipe: log_pipe.map(|number| number as u8),
                 context: &plan.context,
             })
             .map(Pid)

@@ -1,6 +1,5 @@
 //! The end of the guardian: by order, or without a supervisor to give one.
 
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::EXIT_SYSTEM_ERROR;
@@ -8,7 +7,6 @@ use super::report::{now, reason};
 use super::watch::Guardian;
 use crate::lifecycle::Time;
 use crate::os::descriptor::say;
-use crate::os::poll::{Waiting, poll};
 use crate::os::{process, signal};
 
 /// What has been killed ends at once, except for a process that the kernel cannot let go (a disk
@@ -69,8 +67,7 @@ fn reap_until(guardian: &mut Guardian, deadline: Time, groups: &[i32], superviso
         if !(somebody || supervisor) || left.is_zero() {
             return;
         }
-        let mut waiting = [Waiting::to_read(guardian.signals.as_fd())];
-        if let Err(error) = poll(&mut waiting, Some(left)) {
+        if let Err(error) = guardian.signals.wait(&mut [], Some(left)) {
             return say(&format!("cannot wait for the last ones: {}", reason(&error)));
         }
     }

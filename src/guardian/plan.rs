@@ -94,8 +94,9 @@ fn context(plan: LaunchPlan, descriptor_limit: Option<DescriptorLimit>) -> Conte
         .iter()
         .map(|limit| Limit { resource: limit.resource, soft: limit.soft, hard: limit.hard })
         .collect();
-    // Ours was raised for our own sake. Last, so that the others keep their index.
-    if let Some(own) = descriptor_limit.filter(|_| limits.iter().all(|limit| limit.resource != DESCRIPTORS)) {
+    // Ours was raised for our own sake, if it could be. Last, so that the others keep their index.
+    let raised = descriptor_limit.filter(|own| own.soft < own.hard);
+    if let Some(own) = raised.filter(|_| limits.iter().all(|limit| limit.resource != DESCRIPTORS)) {
         limits.push(Limit { resource: DESCRIPTORS, soft: own.soft, hard: own.hard });
     }
     Context {

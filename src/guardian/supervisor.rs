@@ -150,6 +150,7 @@ impl Supervisor {
                 arguments: &self.arguments,
                 environment: [&self.environment, b""],
                 descriptors: &descriptors,
+                log_pipe: None,
                 context: &self.context,
             })
             .map_err(|failure| in_words(&failure))?;

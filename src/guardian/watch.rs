@@ -14,9 +14,10 @@ use super::{EXIT_SYSTEM_ERROR, Mode, Setup, end};
 use crate::lifecycle::{Exit, Pid, Signal, Time};
 use crate::os::descriptor::{self, say};
 use crate::os::launch::Launcher;
-use crate::os::poll::{Waiting, poll};
+use crate::os::poll::Waiting;
 use crate::os::process::{self, DescriptorLimit};
-use crate::os::signal::{self, Came, SignalQueue, SignalSet};
+use crate::os::signal::{self, SignalSet};
+use crate::os::signal_queue::{Came, SignalQueue};
 use crate::protocol::guardian::{Child, LaunchFailure, Report};
 
 /// Signals kept while there is no supervisor.
@@ -24,6 +25,17 @@ const SIGNALLED_MAX: usize = 64;
 
 /// The first real-time signal of the kernel's counting that programs are given (signal(7)).
 const RT_FIRST: i32 = 34;
+
+/// What users and init systems send; not what the kernel tells us about ourselves.
+const REPORTED: SignalSet = SignalSet::from(RT_FIRST)
+    .with(signal::TERM)
+    .with(signal::INT)
+    .with(signal::QUIT)
+    .with(signal::HUP)
+    .with(signal::USR1)
+    .with(signal::USR2)
+    .with(signal::PWR)
+    .with(signal::WINCH);
 
 pub(super) struct Guardian {
     pub(super) place: Place,
@@ -44,18 +56,25 @@ pub(super) struct Guardian {
     undecided: Vec<(Child, Earlier)>,
 }
 
+/// What is to be looked at after a wait.
+struct Woken {
+    signals: bool,
+    orders: bool,
+}
+
 impl Guardian {
     /// Everything that changes the process itself. The error is for the user.
     pub fn new(setup: &Setup, place: Place) -> Result<Self, String> {
-        let watched = match setup.mode {
+        let let_in = match setup.mode {
             // In a terminal Ctrl-Z does what it does to every program.
-            Mode::Foreground => SignalSet::ALL.without(SignalSet::FAULTS.with(signal::TSTP)),
-            Mode::Init | Mode::Daemon { .. } => SignalSet::ALL.without(SignalSet::FAULTS),
+            Mode::Foreground => SignalSet::EMPTY.with(signal::TSTP),
+            Mode::Init | Mode::Daemon { .. } => SignalSet::EMPTY,
         };
-        signal::set_mask(watched);
         signal::set_default(SignalSet::ALL.without(SignalSet::FAULTS));
-        let signals =
-            SignalQueue::new(watched).map_err(|error| format!("cannot watch signals: {}", reason(&error)))?;
+        // The others stay blocked: nothing wakes us that means nothing.
+        let caught = REPORTED.with(signal::CHLD);
+        let signals = SignalQueue::new(caught, let_in)
+            .map_err(|error| format!("cannot watch signals: {}", reason(&error)))?;
         let descriptor_limit = match process::raise_descriptor_limit() {
             Ok(limit) => Some(limit),
             Err(error) => {
@@ -101,9 +120,13 @@ impl Guardian {
         }
         loop {
             self.supervisor.start_if_due(&mut self.launcher, &self.place.listener);
-            self.wait(self.timeout());
-            self.take_signals();
-            self.take_orders();
+            let woken = self.wait(self.timeout());
+            if woken.signals {
+                self.take_signals();
+            }
+            if woken.orders {
+                self.take_orders();
+            }
             self.deliver_signals();
             self.flush();
             if let Some(code) = self.ending {
@@ -129,46 +152,33 @@ impl Guardian {
         next.map(|at| at.since(now()))
     }
 
-    fn wait(&mut self, timeout: Option<Duration>) {
-        let mut waiting = vec![Waiting::to_read(self.signals.as_fd())];
-        if let Some(socket) = self.supervisor.socket() {
+    fn wait(&self, timeout: Option<Duration>) -> Woken {
+        let mut waiting = self.supervisor.socket().map(|socket| {
             let socket = socket.as_fd();
-            waiting.push(match (self.outbox.is_blocked(), self.outbox.takes_more()) {
+            match (self.outbox.is_blocked(), self.outbox.takes_more()) {
                 (false, _) => Waiting::to_read(socket),
                 (true, true) => Waiting::to_read_and_write(socket),
                 (true, false) => Waiting::to_write(socket),
-            });
-        }
-        if let Err(error) = poll(&mut waiting, timeout) {
-            // ENOMEM at most: the descriptors are ours. What is ready is found by looking.
-            say(&format!("cannot wait: {}", reason(&error)));
+            }
+        });
+        match self.signals.wait(waiting.as_mut_slice(), timeout) {
+            Ok(signals) => Woken { signals, orders: waiting.as_ref().is_some_and(Waiting::readable) },
+            Err(error) => {
+                // ENOMEM at most: the descriptors are ours. What is ready is found by looking.
+                say(&format!("cannot wait: {}", reason(&error)));
+                Woken { signals: true, orders: true }
+            }
         }
     }
 
     /// Reads first and reaps then: who ends in between sends another SIGCHLD.
     pub(super) fn take_signals(&mut self) {
         let mut ended = false;
-        loop {
-            let came = match self.signals.read() {
-                Ok(came) => came,
-                Err(error) => {
-                    self.complain(format!("cannot read signals: {}", reason(&error)));
-                    ended = true;
-                    Vec::new()
-                }
-            };
-            if came.is_empty() {
-                break;
-            }
-            for came in came {
-                match came.signal {
-                    signal::CHLD => ended = true,
-                    signal => {
-                        if is_reported(signal) && self.signalled.len() < SIGNALLED_MAX {
-                            self.signalled.push(came);
-                        }
-                    }
-                }
+        for came in self.signals.read() {
+            if came.signal == signal::CHLD {
+                ended = true;
+            } else if self.signalled.len() < SIGNALLED_MAX {
+                self.signalled.push(came);
             }
         }
         if ended {
@@ -323,13 +333,4 @@ pub(super) fn exited(
     relaunch_failure: Option<LaunchFailure>,
 ) -> Report {
     Report::Exited { child, pid: ended.pid, exit: ended.exit, at: ended.at, next, relaunch_failure }
-}
-
-/// What users and init systems send; not what the kernel tells us about ourselves.
-fn is_reported(signal: i32) -> bool {
-    match signal {
-        signal::TERM | signal::INT | signal::QUIT | signal::HUP => true,
-        signal::USR1 | signal::USR2 | signal::PWR | signal::WINCH => true,
-        other => other >= RT_FIRST,
-    }
 }

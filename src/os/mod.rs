@@ -31,6 +31,7 @@ pub mod replace;
 pub mod resource;
 pub mod seqpacket;
 pub mod signal;
+pub mod signal_queue;
 pub mod single;
 pub mod terminal;
 pub mod unix_socket;

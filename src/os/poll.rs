@@ -4,7 +4,10 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
+
+use super::signal::{SET_BYTES, SignalSet};
 
 /// What to wait for, and afterwards what came.
 #[repr(transparent)]
@@ -58,7 +61,32 @@ pub fn poll(waiting: &mut [Waiting<'_>], timeout: Option<Duration>) -> io::Resul
     };
     match nix::poll::poll(as_poll_fds(waiting), timeout) {
         Ok(ready) => Ok(usize::try_from(ready).unwrap_or(0)),
-        Err(nix::errno::Errno::EINTR) => Ok(0),
+        Err(Errno::EINTR) => Ok(0),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// The same with another mask of signals meanwhile (ppoll(2)); `None` when one came that the mask
+/// lets in. None comes when something is ready at once.
+pub(super) fn poll_with_mask(
+    waiting: &mut [Waiting<'_>],
+    timeout: Option<Duration>,
+    mask: SignalSet,
+) -> io::Result<Option<usize>> {
+    let mut time = timeout.map(|time| libc::timespec {
+        tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+        // Below 10^9.
+        tv_nsec: time.subsec_nanos() as libc::c_long,
+    });
+    let time = time.as_mut().map_or(std::ptr::null_mut(), std::ptr::from_mut);
+    let fds = as_poll_fds(waiting);
+    let (first, count) = (fds.as_mut_ptr(), fds.len());
+    // SAFETY: PollFd is a transparent pollfd, and there are as many as told; the time is null or
+    // ours to be changed; the set has the size that is told.
+    let ready = unsafe { libc::syscall(libc::SYS_ppoll, first, count, time, &raw const mask, SET_BYTES) };
+    match Errno::result(ready) {
+        Ok(ready) => Ok(Some(usize::try_from(ready).unwrap_or(0))),
+        Err(Errno::EINTR) => Ok(None),
         Err(errno) => Err(errno.into()),
     }
 }

@@ -90,10 +90,17 @@ pub fn kill_group(group: i32, signal: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// Nobody is left in it. In doubt (no permission to signal them), somebody is.
+/// Nobody is left in it. In doubt (no permission to signal them), somebody is; of our own group and
+/// that of init, nobody is meant.
 pub fn group_is_empty(group: i32) -> bool {
-    let result = kill_group(group, 0);
-    result.is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH))
+    if group <= 1 {
+        return true;
+    }
+    // SAFETY: takes no memory, and signal 0 is none.
+    match Errno::result(unsafe { libc::kill(-group, 0) }) {
+        Err(errno) => errno == Errno::ESRCH,
+        Ok(_) => group == nix::unistd::getpgrp().as_raw(),
+    }
 }
 
 pub fn group_of(pid: i32) -> Option<i32> {

@@ -1,11 +1,10 @@
-//! Signals: sets, the mask, dispositions, and a queue to read them from (signalfd(2)).
+//! Signals: sets, the mask, dispositions, and waiting for one.
 //!
 //! Straight to the kernel: the C library hides 32 and 33 from its callers, and a program may have
 //! been started with them ignored.
 
 use std::io;
 use std::mem;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 
@@ -44,6 +43,11 @@ impl SignalSet {
 
     pub const fn contains(self, signal: i32) -> bool {
         self.0 & Self::bit(signal) != 0
+    }
+
+    /// Signals `first` and up.
+    pub const fn from(first: i32) -> Self {
+        Self(u64::MAX << (first - 1))
     }
 
     pub const fn is_empty(self) -> bool {
@@ -181,59 +185,6 @@ pub fn wait(signals: SignalSet) -> io::Result<i32> {
     i32::try_from(Errno::result(came)?).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
 }
 
-/// A signal that came, and who sent it (0: the kernel, or a process outside the pid namespace).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Came {
-    pub signal: i32,
-    pub sender: i32,
-}
-
-/// Signals as something to poll and read.
-#[derive(Debug)]
-pub struct SignalQueue(OwnedFd);
-
-impl SignalQueue {
-    /// The signals have to be blocked already.
-    pub fn new(signals: SignalSet) -> io::Result<Self> {
-        let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
-        // SAFETY: the set has the size that is told; -1 asks for a new descriptor.
-        let fd = unsafe { libc::syscall(libc::SYS_signalfd4, -1, &raw const signals, SET_BYTES, flags) };
-        let fd = i32::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
-        // SAFETY: the kernel has just made it for us alone.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
-    }
-
-    /// What has come, oldest of its number first, up to eight at a time. Empty when there is none.
-    pub fn read(&self) -> io::Result<Vec<Came>> {
-        const AT_ONCE: usize = 8;
-        const SIZE: usize = mem::size_of::<libc::signalfd_siginfo>();
-        let mut buffer = [0_u8; AT_ONCE * SIZE];
-        let length = match nix::unistd::read(&self.0, &mut buffer) {
-            Ok(length) => length,
-            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(Vec::new()),
-            Err(errno) => return Err(errno.into()),
-        };
-        let whole = buffer.get(..length).unwrap_or_default();
-        Ok(whole
-            .chunks_exact(SIZE)
-            .map(|record| Came {
-                signal: number_at(record, mem::offset_of!(libc::signalfd_siginfo, ssi_signo)),
-                sender: number_at(record, mem::offset_of!(libc::signalfd_siginfo, ssi_pid)),
-            })
-            .collect())
-    }
-}
-
-fn number_at(record: &[u8], offset: usize) -> i32 {
-    record.get(offset..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| i32::from_ne_bytes(*bytes))
-}
-
-impl AsFd for SignalQueue {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,20 +194,6 @@ mod tests {
         let set = SignalSet::EMPTY.with(1).with(64).with(0).with(65);
         assert_eq!(set.iter().collect::<Vec<_>>(), [1, 64]);
         assert_eq!(SignalSet::ALL.without(set).iter().count(), 62);
-    }
-
-    #[test]
-    fn a_blocked_real_time_signal_is_read_with_its_sender() {
-        let signals = SignalSet::EMPTY.with(40);
-        let before = set_mask(signals);
-        let queue = SignalQueue::new(signals).unwrap();
-        assert_eq!(queue.read().unwrap(), []);
-        let own = nix::unistd::gettid().as_raw();
-        // SAFETY: sends a blocked signal to this very thread.
-        unsafe { libc::syscall(libc::SYS_tkill, own, 40) };
-        let came = queue.read().unwrap();
-        assert_eq!(came, [Came { signal: 40, sender: nix::unistd::getpid().as_raw() }]);
-        set_mask(before);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use super::descriptor::{self, duplicate_from, put};
 use super::process;
-use super::signal::{self, SignalSet};
+use super::signal::{self, Dispositions, SignalSet};
 use super::vfork::{self, Stack};
 
 /// The most descriptors a program can be given (the supervisor has 0 to 4), and one for the program
@@ -36,6 +36,9 @@ pub struct Program<'a> {
     pub environment: [&'a [u8]; 2],
     /// They become 0, 1, 2 and so on; nothing else is open in the program.
     pub descriptors: &'a [BorrowedFd<'a>],
+    /// The number that a pipe of ours has in the program; a user that is become owns it then, so
+    /// that it can open /dev/stdout.
+    pub log_pipe: Option<u8>,
     pub context: &'a Context,
 }
 
@@ -113,10 +116,14 @@ pub struct Launcher {
     /// table and parts with it at the highest slot: only the few numbers below are ever copied,
     /// however many thousand pipes are open above.
     slots: [OwnedFd; SLOTS],
+    /// Those that hold something else than /dev/null.
+    used: [bool; SLOTS],
     /// Whether close_range(2) can part with a shared table (Linux 5.9).
     shares_table: bool,
-    /// Dispositions that a program would inherit or that need resetting.
-    reset: SignalSet,
+    /// What a program must not inherit.
+    dispositions: Dispositions,
+    /// Whether the kernel resets those with a function, as far as is known.
+    clears_handlers: bool,
     /// Set when we were made unkillable for the sake of the services, which are not.
     oom_score_reset: bool,
     arguments: Vec<*const libc::c_char>,
@@ -125,19 +132,21 @@ pub struct Launcher {
 
 impl Launcher {
     /// To be made early: the slots are the lowest numbers that are free. Dispositions may not be
-    /// changed afterwards.
+    /// changed afterwards. From now on this thread has all signals but faults blocked.
     pub fn new() -> io::Result<Self> {
         let null = Rc::new(descriptor::null()?);
         let least = i32::try_from(SLOTS).unwrap_or(i32::MAX);
         let slot = || duplicate_from(null.as_fd(), least);
         let slots = [slot()?, slot()?, slot()?, slot()?, slot()?, slot()?];
-        let dispositions = signal::dispositions();
+        signal::set_mask(SignalSet::ALL.without(SignalSet::FAULTS));
         Ok(Self {
             stack: Stack::new()?,
             slots,
+            used: [false; SLOTS],
             null,
             shares_table: child::can_part_with_table(),
-            reset: SignalSet::ALL.without(dispositions.at_default()),
+            dispositions: signal::dispositions(),
+            clears_handlers: true,
             oom_score_reset: process::oom_score_adjust() == Some(-1000),
             arguments: Vec::new(),
             environment: Vec::new(),
@@ -155,10 +164,9 @@ impl Launcher {
             File::Path(path) => (path, None),
             File::Open(fd) => (c"", Some(fd)),
         };
-        let count = self.stage(program.descriptors, by_descriptor)?;
+        let numbers = self.stage(program.descriptors, by_descriptor)?;
         pointers(&[program.arguments], &mut self.arguments);
         pointers(&program.environment, &mut self.environment);
-        let (numbers, beyond) = self.numbers();
         let own_oom_score = if self.oom_score_reset { Some(0) } else { None };
         let mut plan = child::Plan {
             file,
@@ -166,26 +174,20 @@ impl Launcher {
             arguments: self.arguments.as_ptr(),
             environment: self.environment.as_ptr(),
             slots: numbers,
-            count,
-            beyond_slots: beyond,
+            count: program.descriptors.len(),
+            beyond_slots: self.beyond_slots(),
             shares_table: self.shares_table,
-            reset: self.reset,
+            reset: SignalSet::EMPTY,
             oom_score_adjust: program.context.oom_score_adjust.or(own_oom_score),
+            log_pipe: program.log_pipe,
             context: program.context,
             failure: None,
         };
-        let flags = if self.shares_table { libc::CLONE_FILES } else { 0 };
-        let mask = signal::set_mask(SignalSet::ALL);
-        let argument = (&raw mut plan).cast();
-        // SAFETY: `child::main` takes a Plan, keeps to what may be done between vfork and exec and
-        // ends in exec or _exit; the plan and all that it points to outlive the call; every signal
-        // is blocked.
-        let result = unsafe { vfork::run(&mut self.stack, flags, child::main, argument) };
-        signal::set_mask(mask);
+        let result = self.clone(&mut plan);
         if program.context.identity.is_some() {
             process::stay_dumpable();
         }
-        self.unstage(count, by_descriptor.is_some());
+        self.unstage();
         let pid = result.map_err(|error| Failure::of(Step::Clone, 0, error))?;
         match plan.failure {
             None => Ok(pid),
@@ -196,39 +198,75 @@ impl Launcher {
         }
     }
 
-    /// Puts the descriptors into the slots, the program itself into the one after them.
+    fn clone(&mut self, plan: &mut child::Plan<'_>) -> io::Result<i32> {
+        let flags = if self.shares_table { libc::CLONE_FILES } else { 0 };
+        if self.clears_handlers {
+            plan.reset = self.dispositions.ignored;
+            let argument = std::ptr::from_mut(plan).cast();
+            // SAFETY: `child::main` takes a Plan, keeps to what may be done between vfork and exec
+            // and ends in exec or _exit; the plan and all that it points to outlive the call; all
+            // signals but faults are blocked since `new`.
+            let result =
+                unsafe { vfork::run_without_handlers(&mut self.stack, flags, child::main, argument) };
+            match result.as_ref().map_err(io::Error::raw_os_error) {
+                Err(Some(libc::ENOSYS | libc::EPERM | libc::EINVAL)) => self.clears_handlers = false,
+                _ => return result,
+            }
+        }
+        plan.reset = SignalSet::ALL.without(self.dispositions.at_default());
+        let argument = std::ptr::from_mut(plan).cast();
+        // SAFETY: as above.
+        unsafe { vfork::run(&mut self.stack, flags, child::main, argument) }
+    }
+
+    /// Puts the descriptors into slots, the program itself into the one after them; which slot is
+    /// for which. What is given twice needs one slot only.
     fn stage(
         &mut self,
         descriptors: &[BorrowedFd<'_>],
         file: Option<BorrowedFd<'_>>,
-    ) -> Result<usize, Failure> {
+    ) -> Result<[i32; SLOTS], Failure> {
         if descriptors.len() + usize::from(file.is_some()) > SLOTS {
             return Err(Failure { step: Step::Stdio, index: SLOTS as u8, errno: libc::EMFILE });
         }
         let null = self.null.as_raw_fd();
-        for (index, (fd, slot)) in descriptors.iter().chain(&file).zip(&mut self.slots).enumerate() {
-            if fd.as_raw_fd() != null {
-                put(*fd, slot).map_err(|error| Failure::of(Step::Stdio, index as u8, error))?;
-            }
+        let mut numbers = [null; SLOTS];
+        let mut last: Option<(i32, i32)> = None;
+        let places = self.slots.iter_mut().zip(&mut self.used).zip(&mut numbers);
+        let given = descriptors.iter().chain(&file);
+        for (index, (fd, ((slot, used), number))) in given.zip(places).enumerate() {
+            let given = fd.as_raw_fd();
+            *number = match last.filter(|(before, _)| *before == given) {
+                Some((_, number)) => number,
+                None if given == null => slot.as_raw_fd(),
+                None => {
+                    if let Err(error) = put(*fd, slot) {
+                        self.unstage();
+                        return Err(Failure::of(Step::Stdio, index as u8, error));
+                    }
+                    *used = true;
+                    slot.as_raw_fd()
+                }
+            };
+            last = Some((given, *number));
         }
-        Ok(descriptors.len())
+        Ok(numbers)
     }
 
     /// The slots let go of what was put there: a pipe whose writers have gone has to end.
-    fn unstage(&mut self, count: usize, file: bool) {
-        for slot in self.slots.iter_mut().take(count + usize::from(file)) {
-            // Cannot fail: both are open. If it did, the slot would hold on until the next launch.
-            put(self.null.as_fd(), slot).err();
+    fn unstage(&mut self) {
+        for (slot, used) in self.slots.iter_mut().zip(&mut self.used) {
+            if mem::take(used) {
+                // Cannot fail: both are open. If it did, the slot would hold on until it is used again.
+                put(self.null.as_fd(), slot).err();
+            }
         }
     }
 
-    fn numbers(&self) -> ([i32; SLOTS], u32) {
-        let mut numbers = [0; SLOTS];
-        for (number, slot) in numbers.iter_mut().zip(&self.slots) {
-            *number = slot.as_raw_fd();
-        }
-        let highest = numbers.iter().max().copied().unwrap_or(0);
-        (numbers, u32::try_from(highest).unwrap_or(0).saturating_add(1))
+    /// The first number that no child has to copy.
+    fn beyond_slots(&self) -> u32 {
+        let highest = self.slots.iter().map(AsRawFd::as_raw_fd).max().unwrap_or(0);
+        u32::try_from(highest).unwrap_or(0).saturating_add(1)
     }
 }
 

@@ -24,6 +24,7 @@ fn text_of(arguments: &str, context: &Context, environment: &[u8]) -> Result<(St
         arguments: &bytes,
         environment: [b"", environment],
         descriptors: &[null.as_fd(), writer.as_fd(), writer.as_fd()],
+        log_pipe: None,
         context,
     });
     drop(writer);
@@ -132,6 +133,7 @@ fn a_program_that_was_opened_runs_even_when_its_file_is_gone() {
         arguments: b"true\0",
         environment: [b"", b""],
         descriptors: &[null.as_fd(); 5],
+        log_pipe: None,
         context: &Context::default(),
     };
     let pid = launcher.launch(&program).unwrap();
@@ -147,6 +149,7 @@ fn a_slot_lets_go_of_its_descriptor_after_the_launch() {
         arguments: b"true\0",
         environment: [b"", b""],
         descriptors: &[writer.as_fd(); 3],
+        log_pipe: None,
         context: &Context::default(),
     };
     let pid = launcher.launch(&program).unwrap();
