@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use common::hostile::Terminal;
 use common::needs::needs_pid_namespace;
-use common::processes::{children_of, descriptors, facts, signal, signal_set};
+use common::processes::{children_of, descriptors, facts, signal, signal_set, status_line};
 use common::said::{self, Running, Said};
 use common::{World, svc_binary, wait_for, wait_until};
 use nix::sys::signal::Signal;
@@ -162,6 +162,28 @@ fn on_a_terminal_the_program_is_in_the_foreground_and_hears_ctrl_c() {
     assert_eq!(facts(program.pid).unwrap().tpgid, program.pid, "not in the foreground");
     terminal.type_in("\x03");
     assert_eq!(child.end(), 130);
+}
+
+#[test]
+fn on_a_terminal_the_program_is_stopped_by_ctrl_z_and_continued_by_cont() {
+    let world = World::new();
+    let mut terminal = Terminal::open();
+    let script =
+        "trap 'echo continued' CONT; echo ready; while read -r line; do echo \"heard $line\"; done; exit 7";
+    let mut command = world.command(&["init", "--", "bash", "-c", script]);
+    let mut child = Running(terminal.spawn(&mut command, false));
+    let heard = terminal.listen();
+    wait_until("the program", || heard.lock().unwrap().contains("ready"));
+    let program = wait_for("its pid", || children_of(child.pid()).first().cloned());
+    terminal.type_in("\x1a");
+    wait_until("the program to stop", || status_line(program.pid, "State").starts_with('T'));
+    wait_until("init to wait on", || status_line(child.pid(), "State").starts_with('S'));
+    signal(child.pid(), Signal::SIGCONT);
+    wait_until("the program to go on", || heard.lock().unwrap().contains("continued"));
+    terminal.type_in("again\n");
+    wait_until("it to read the terminal", || heard.lock().unwrap().contains("heard again"));
+    terminal.type_in("\x04");
+    assert_eq!(child.end(), 7);
 }
 
 #[test]

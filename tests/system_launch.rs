@@ -169,6 +169,19 @@ fn user_group_supplementary_groups_umask_and_directory_are_as_configured() {
 }
 
 #[test]
+fn a_service_of_another_user_can_open_dev_stdout_and_dev_stderr() {
+    if !needs_root() {
+        return;
+    }
+    let world = World::with(|world| {
+        let web = world.service("web");
+        web.toml("user = \"nobody\"\ncwd = \"/\"\ncommand = [\"/bin/sh\", \"-c\", \"echo first >/dev/stdout && echo second >>/dev/stderr && exec sleep 1000\"]");
+    });
+    world.wait_log("web", "first");
+    world.wait_log("web", "second");
+}
+
+#[test]
 fn the_three_streams_lead_where_the_service_says() {
     let world = World::new();
     fs::write(world.root.join("input"), "from a file\n").unwrap();

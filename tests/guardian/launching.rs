@@ -21,6 +21,7 @@ pub const TESTS: &[Test] = &[
     ),
     ("everything_of_the_plan_is_applied", everything_of_the_plan_is_applied),
     ("a_user_is_become_with_its_groups", a_user_is_become_with_its_groups),
+    ("a_program_of_another_user_can_open_its_output", a_program_of_another_user_can_open_its_output),
     ("each_failing_step_is_named_with_its_errno", each_failing_step_is_named_with_its_errno),
     ("without_root_the_step_that_needs_it_is_named", without_root_the_step_that_needs_it_is_named),
     ("passed_descriptors_become_standard_ones", passed_descriptors_become_standard_ones),
@@ -89,6 +90,23 @@ fn a_user_is_become_with_its_groups() {
     // A guardian that has started other users still may look at itself.
     let own = fs::read_to_string(format!("/proc/{}/status", stage.guardian_pid())).unwrap();
     assert!(own.contains("Uid:\t0\t0\t0\t0"));
+}
+
+fn a_program_of_another_user_can_open_its_output() {
+    if !has_root("a_program_of_another_user_can_open_its_output") {
+        return;
+    }
+    let mut stage = Stage::new();
+    let identity = Some(Identity { uid: 65534, gid: 65534, groups: Vec::new() });
+    let script = "echo one | tee /dev/stdout; echo two >/dev/stderr; echo $?";
+    let nobody = LaunchPlan { identity: identity.clone(), ..shell(script) };
+    for _ in 0..2 {
+        assert_eq!(stage.output_of(nobody.clone()), "one\none\ntwo\n0\n");
+    }
+    // Only stderr is the pipe.
+    let stdio = [Stdio::Null, Stdio::Null, Stdio::LogWrite];
+    let nobody = LaunchPlan { stdio, identity, ..shell("echo two >/dev/stderr") };
+    assert_eq!(stage.output_of(nobody), "two\n");
 }
 
 fn each_failing_step_is_named_with_its_errno() {

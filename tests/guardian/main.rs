@@ -6,8 +6,10 @@ mod daemon;
 mod keeping;
 mod launching;
 mod puppet;
+mod signals;
 mod single;
 mod stage;
+mod standing;
 
 use std::ffi::OsString;
 use std::panic;
@@ -52,7 +54,9 @@ fn play_guardian(words: &[OsString]) -> i32 {
 fn run_tests(words: &[OsString]) {
     let filters: Vec<&str> =
         words.iter().filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-')).collect();
-    let all = [launching::TESTS, keeping::TESTS, daemon::TESTS, single::TESTS].concat();
+    let all =
+        [launching::TESTS, keeping::TESTS, standing::TESTS, signals::TESTS, daemon::TESTS, single::TESTS]
+            .concat();
     let chosen: Vec<Test> = all
         .into_iter()
         .filter(|(name, _)| filters.is_empty() || filters.iter().any(|filter| name.contains(filter)))

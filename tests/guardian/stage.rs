@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child as Process, Command};
 use std::time::{Duration, Instant};
 
-use svc::lifecycle::{Name, Pid, Signal};
+use svc::lifecycle::{Exit, Name, Pid, Signal};
 use svc::os::process;
 use svc::protocol::guardian::{
     Child, LaunchFailure, LaunchPlan, Order, Report, Role, Stdio, VERSION, decode_reports, encode_orders,
@@ -334,4 +334,15 @@ pub fn has_root(test: &str) -> bool {
     assert!(std::env::var_os("SVC_TESTS_MUST_RUN").is_none(), "{test} needs root");
     println!("skipped: {test} needs root");
     false
+}
+
+/// Ends only when it is killed.
+pub const LONG: &[&str] = &["/bin/sleep", "1000"];
+
+/// Of a report of an exit: who, how, and who was started in its place.
+pub fn exit_of(report: &Report) -> (Pid, Exit, Option<Pid>) {
+    match report {
+        Report::Exited { pid, exit, next, .. } => (*pid, *exit, *next),
+        other => panic!("{other:?}"),
+    }
 }

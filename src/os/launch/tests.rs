@@ -158,3 +158,46 @@ fn a_slot_lets_go_of_its_descriptor_after_the_launch() {
     let mut text = String::new();
     assert_eq!(std::fs::File::from(reader).read_to_string(&mut text).unwrap(), 0);
 }
+
+/// For this thread and what it starts: clone3 fails with this error, as in a container.
+fn refuse_clone3(errno: i32) {
+    let step = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
+    let clone3 = libc::SYS_clone3 as u32;
+    let mut steps = [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, clone3),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+    // SAFETY: takes no memory.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+    let mode = libc::SECCOMP_MODE_FILTER;
+    // SAFETY: the kernel copies the filter, which has as many steps as told.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const filter) }, 0);
+}
+
+#[test]
+fn where_clone3_is_refused_programs_start_all_the_same() {
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let thread = std::thread::spawn(move || {
+            refuse_clone3(errno);
+            let mut launcher = Launcher::new().unwrap();
+            for _ in 0..2 {
+                let null = launcher.null();
+                let program = Program {
+                    file: File::Path(c"/bin/true"),
+                    arguments: b"true\0",
+                    environment: [b"", b""],
+                    descriptors: &[null.as_fd(); 3],
+                    log_pipe: None,
+                    context: &Context::default(),
+                };
+                let pid = launcher.launch(&program).unwrap();
+                assert_eq!(process::reap(pid), Some(Ended::Code(0)));
+                assert!(!launcher.clears_handlers);
+            }
+        });
+        thread.join().unwrap();
+    }
+}
