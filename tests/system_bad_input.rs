@@ -135,7 +135,7 @@ fn another_user_is_refused() {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let binary = world.root.join("svc");
-    fs::copy(common::svc_binary(), &binary).unwrap();
+    common::said::copy_program(&common::svc_binary(), &binary);
     let mut command = std::process::Command::new(binary);
     command
         .args(["down", "web"])

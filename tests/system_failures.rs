@@ -38,7 +38,7 @@ fn expect_failure(write: impl FnOnce(&World, &ServiceDir), words: &[&str]) {
 
 #[test]
 fn a_missing_run_is_told() {
-    expect_failure(|_, _| {}, &["run", "no such file"]);
+    expect_failure(|_, _| {}, &["/bad", "no file `run`"]);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_run_without_an_interpreter_line_is_told() {
         |_, bad| {
             bad.executable("run", "exec sleep 1000\n");
         },
-        &["run", "exec format error"],
+        &["/bad/run", "#!"],
     );
 }
 
@@ -199,7 +199,7 @@ fn a_program_without_permission_is_told() {
             fs::set_permissions(&program, fs::Permissions::from_mode(0o600)).unwrap();
             bad.toml(&format!("command = [\"{}\"]", program.display()));
         },
-        &["program", "permission denied"],
+        &["program", "not executable"],
     );
 }
 

@@ -104,7 +104,8 @@ fn a_system_daemon_gives_its_services_a_short_known_environment() {
     let given = environment(world.pid("web"));
     let keys: Vec<&str> = given.keys().map(String::as_str).collect();
     let own = ["EXTRA", "FROM_FILE", "KEPT", "PORT"];
-    let always = ["HOME", "LANG", "LOGNAME", "PATH", "SHELL", "USER"];
+    // Run scripts written for runit take their name from PWD.
+    let always = ["HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "USER"];
     let unexpected: Vec<&&str> = keys
         .iter()
         .filter(|key| !own.contains(key) && !always.contains(key) && !key.starts_with("SVC_"))
@@ -260,7 +261,7 @@ fn a_service_may_live_in_another_root() {
     let world = World::new();
     let jail = world.root.join("jail");
     fs::create_dir_all(&jail).unwrap();
-    fs::copy(common::svc_binary(), jail.join("svc")).unwrap();
+    common::said::copy_program(&common::svc_binary(), &jail.join("svc"));
     world.service("web").toml(&format!(
         "type = \"oneshot\"\ncommand = [\"/svc\", \"--version\"]\nroot = \"{}\"\ncwd = \"/\"",
         jail.display()

@@ -23,7 +23,7 @@ fn one_that_ignores_term_is_killed_when_its_time_is_over() {
     let status = world.status("deaf");
     assert_eq!(status["state"], "down");
     let why = world.ok(&["why", "deaf"]);
-    assert!(why.contains("TERM") && why.contains("KILL"), "{why}");
+    assert!(why.contains("asked to stop") && why.contains("sent KILL"), "{why}");
 }
 
 #[test]

@@ -42,7 +42,12 @@ impl Places {
     }
 
     pub fn services(&self) -> Result<PathBuf, Failure> {
-        let default = || user_dir("XDG_CONFIG_HOME", ".config").map(|config| config.join("svc"));
+        let default = || {
+            let own = user_dir("XDG_CONFIG_HOME", ".config").map(|config| config.join("svc"));
+            // The image of a container has its services in one place, whoever runs it.
+            let as_in_the_image = std::process::id() == 1 && !own.as_ref().is_some_and(|own| own.is_dir());
+            if as_in_the_image { Some(PathBuf::from("/etc/svc")) } else { own }
+        };
         choose(self.services.as_deref(), "SVC_DIR", "/etc/svc", default, "--services")
     }
 

@@ -1,6 +1,6 @@
 //! The one way in: take over what is there. On the first day that is nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::os::fd::OwnedFd;
 
@@ -160,11 +160,10 @@ impl Supervisor {
         }
         let mut notes = table.notes;
         self.list_services();
-        let mut names: Vec<Name> = self.services.keys().cloned().collect();
-        names.extend(
-            notes.keys().chain(running.keys()).filter(|name| !self.services.contains_key(*name)).cloned(),
-        );
-        names.dedup();
+        // A logger comes after its service, whose reading tells whether there is one.
+        let mut names: BTreeSet<Name> = self.services.keys().cloned().collect();
+        names.extend(self.services.keys().map(Name::logger));
+        names.extend(notes.keys().chain(running.keys()).cloned());
         for name in names {
             let note = notes.remove(&name);
             let main = running.remove(&name);
