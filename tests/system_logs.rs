@@ -134,7 +134,7 @@ fn following_goes_on_through_a_rotation() {
     let world = World::with(|world| {
         world
             .service("web")
-            .run("read go <go\nseq 1 5000\necho the end\nexec sleep 1000")
+            .run("echo here it begins\nread go <go\nseq 1 5000\necho the end\nexec sleep 1000")
             .toml("[log]\nmax-size = \"10K\"\nmax-files = 100");
         nix::unistd::mkfifo(&world.services().join("web/go"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     });
@@ -149,8 +149,12 @@ fn following_goes_on_through_a_rotation() {
             send.send(block[..length].to_vec()).ok();
         }
     });
-    fs::write(world.services().join("web/go"), "go\n").unwrap();
     let mut heard = Vec::new();
+    wait_until("the follower to follow", || {
+        heard.extend(receive.try_iter().flatten());
+        String::from_utf8_lossy(&heard).contains("here it begins")
+    });
+    fs::write(world.services().join("web/go"), "go\n").unwrap();
     wait_until("the end to be followed", || {
         heard.extend(receive.try_iter().flatten());
         String::from_utf8_lossy(&heard).contains("the end")

@@ -36,7 +36,8 @@ impl World {
     /// Directories only; nothing runs yet.
     pub fn new() -> World {
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
-        let root = std::env::temp_dir().join(format!("svc-test-{}-{number}", std::process::id()));
+        // No name begins another one: processes are told apart by what they mention.
+        let root = std::env::temp_dir().join(format!("svc-test-{}-{number}-end", std::process::id()));
         for directory in ["services", "run", "log", "state", "home"] {
             fs::create_dir_all(root.join(directory)).unwrap();
         }
@@ -335,7 +336,7 @@ impl World {
         if failed {
             return Vec::new();
         }
-        let name = |pid: &i32| format!("{pid} {:?}", processes::command_line(*pid));
+        let name = |pid: &i32| format!("{:?} {:?}", processes::facts(*pid), processes::command_line(*pid));
         self.processes().iter().map(name).collect()
     }
 }
