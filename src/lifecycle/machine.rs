@@ -270,10 +270,7 @@ fn together(actions: &mut Vec<Action>, step: impl FnOnce(&mut Vec<Action>)) {
     let mut kept: Vec<Action> = actions
         .drain(start..)
         .rev()
-        .filter(|action| match action {
-            Action::Remember { name, memory: _ } => remembered.insert(name.clone()),
-            _ => true,
-        })
+        .filter(|action| !matches!(action, Action::Remember { name, .. } if !remembered.insert(name.clone())))
         .collect();
     kept.reverse();
     actions.append(&mut kept);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::lifecycle::Name;
 use crate::os::clock::monotonic_nanoseconds;
 use crate::os::epoll::Epoll;
+use crate::os::poll::{Waiting, poll};
 use crate::service::LogSettings;
 
 use super::compress::Compressor;
@@ -315,13 +316,15 @@ impl Thread {
         self.slots.clear();
     }
 
-    /// False when the time is over. Bounded, so a short sleep between two tries does no harm.
+    /// Until the console takes more, or another try at the files is due. False when the time is over.
     fn wait_while_finishing(&mut self, deadline: u64) -> bool {
         if monotonic_nanoseconds() >= deadline {
             return false;
         }
-        std::thread::sleep(FINISH_RETRY);
-        true
+        let full = self.console.iter().filter(|console| !console.sink.is_empty());
+        let mut waiting: Vec<Waiting<'_>> =
+            full.map(|console| Waiting::to_write(console.sink.as_fd())).collect();
+        poll(&mut waiting, Some(FINISH_RETRY)).is_ok()
     }
 }
 
