@@ -109,7 +109,6 @@ impl Guardian {
         for (name, note) in &self.children.notes {
             self.outbox.push(Report::Note { name: name.clone(), note: note.to_vec() });
         }
-        self.outbox.push(Report::TableEnd);
         // Exits that the one before was told, or not, and has not acknowledged.
         for (child, entry) in &self.children.table {
             if let Some(earlier) = &entry.earlier {
@@ -117,6 +116,7 @@ impl Guardian {
                 self.outbox.push(exited(child.clone(), **earlier, next, None));
             }
         }
+        self.outbox.push(Report::TableEnd);
     }
 
     fn launch(&mut self, child: Child, plan: LaunchPlan, passed: &[Rc<OwnedFd>]) {

@@ -32,6 +32,8 @@ pub(super) struct Supervisor {
     program: OwnedFd,
     context: Context,
     running: Option<Running>,
+    /// The line to the next one, made beforehand: when it is needed, there may be no descriptor left.
+    next_line: Option<(OwnedFd, OwnedFd)>,
     /// In a row.
     deaths_young: u32,
     deaths_stillborn: u32,
@@ -72,6 +74,7 @@ impl Supervisor {
             program,
             context: Context { oom_score_adjust, ..Context::default() },
             running: None,
+            next_line: None,
             deaths_young: 0,
             deaths_stillborn: 0,
             next_start: Some(now()),
@@ -133,8 +136,11 @@ impl Supervisor {
         }
     }
 
-    fn start(&self, launcher: &mut Launcher, listener: &OwnedFd) -> Result<Running, String> {
-        let (ours, theirs) = seqpacket::pair().map_err(|error| reason(&error))?;
+    fn start(&mut self, launcher: &mut Launcher, listener: &OwnedFd) -> Result<Running, String> {
+        let (ours, theirs) = match self.next_line.take() {
+            Some(line) => line,
+            None => seqpacket::pair().map_err(|error| reason(&error))?,
+        };
         let null = launcher.null();
         let descriptors = [
             null.as_fd(),
@@ -153,7 +159,17 @@ impl Supervisor {
                 log_pipe: None,
                 context: &self.context,
             })
-            .map_err(|failure| in_words(&failure))?;
+            .map_err(|failure| in_words(&failure));
+        let pid = match pid {
+            Ok(pid) => pid,
+            Err(why) => {
+                self.next_line = Some((ours, theirs));
+                return Err(why);
+            }
+        };
+        drop(theirs);
+        // Without one it is made when it is needed.
+        self.next_line = seqpacket::pair().ok();
         Ok(Running { pid, socket: Some(ours), since, greeted: false, deaf: false, reaped: false })
     }
 

@@ -12,7 +12,7 @@ use super::inbox::{INBOX_INPUTS_MAX, Input};
 use super::link::GuardianLink;
 use super::{CONTROL_DESCRIPTOR, GUARDIAN_DESCRIPTOR, Setup, directories};
 use crate::control::Server;
-use crate::lifecycle::{Event, Exit, Main, Memory, Name, Pid, StateWord, Wanted};
+use crate::lifecycle::{Event, Exit, Main, Memory, Name, Pid, Signal, StateWord, Wanted};
 use crate::logger::{ConsoleSetup, Logger, LoggerSetup};
 use crate::os::descriptor;
 use crate::os::own;
@@ -44,9 +44,23 @@ pub struct Handover {
 #[derive(Default)]
 struct Table {
     known: Vec<(Child, Pid, KnownState)>,
-    pipes: Vec<(Name, OwnedFd)>,
+    pipes: Vec<(Name, Option<OwnedFd>)>,
     notes: BTreeMap<Name, Vec<u8>>,
+    /// Standing orders that were carried out and that nobody has acknowledged.
+    relaunched: Vec<Relaunched>,
+    /// They wait until all services are known.
+    signals: Vec<Signal>,
 }
+
+struct Relaunched {
+    child: Child,
+    pid: Pid,
+    exit: Exit,
+    next: Pid,
+}
+
+/// Kept while the guardian is greeted, so that a long table leaves room for what is opened after it.
+const DESCRIPTORS_SPARE: usize = 16;
 
 /// Errors are in words: what could not be had.
 pub fn take_over(setup: Setup) -> Result<Handover, String> {
@@ -62,11 +76,11 @@ pub fn take_over(setup: Setup) -> Result<Handover, String> {
     let (sender, inbox) = bounded(INBOX_INPUTS_MAX);
 
     let mut link = GuardianLink::new(socket);
+    let spare: Vec<OwnedFd> = (0..DESCRIPTORS_SPARE).map_while(|_| descriptor::null().ok()).collect();
     link.push(Order::Hello { version: VERSION });
     link.flush().map_err(|error| format!("cannot greet the guardian: {error}"))?;
-    link.listen(sender.clone()).map_err(|error| format!("cannot start a thread: {error}"))?;
-
-    let welcome = inbox.recv().map_err(|_| "cannot hear the guardian".to_owned())?;
+    let welcome = link.hear()?;
+    drop(spare);
     let (guardian, supervisors_started) = welcomed(&welcome)?;
     let mut remarks = Vec::new();
     if let Err(error) = directories::watch(&setup.services_dir, sender.clone()) {
@@ -76,7 +90,9 @@ pub fn take_over(setup: Setup) -> Result<Handover, String> {
         ));
     }
     let logger = start_logger(&setup, supervisors_started > 1, sender.clone())?;
-    let server = start_server(listener, sender)?;
+    let server = start_server(listener, sender.clone())?;
+    // Last: it takes a descriptor for every log there is.
+    link.listen(sender).map_err(|error| format!("cannot start a thread: {error}"))?;
     Ok(Handover { setup, link, server, logger, inbox, welcome, guardian, supervisors_started, remarks })
 }
 
@@ -138,10 +154,6 @@ impl Supervisor {
     /// Reads all directories, picks up what a predecessor left, and starts what is to be started.
     pub fn boot(&mut self) {
         let table = self.learn_table();
-        for (name, pipe) in table.pipes {
-            self.services.entry(name.clone()).or_default().pipe_asked = true;
-            self.attach_pipe(&name, pipe);
-        }
         let mut running = BTreeMap::new();
         let mut exited = Vec::new();
         for (child, pid, state) in table.known {
@@ -158,8 +170,21 @@ impl Supervisor {
                 exited.push((child, pid, exit));
             }
         }
+        for relaunched in &table.relaunched {
+            let (name, next) = (&relaunched.child.name, relaunched.next);
+            // To one that has not counted that exit yet, its process is still the one before.
+            if table.notes.get(name).and_then(|note| main_of(note)) == Some(relaunched.pid)
+                && running.get(name) == Some(&next)
+            {
+                running.insert(name.clone(), relaunched.pid);
+            }
+        }
         let mut notes = table.notes;
-        self.list_services();
+        let listed = self.list_services();
+        // Before anything of theirs is started anew: it would ask for a pipe of its own.
+        for (name, _) in &table.pipes {
+            self.services.entry(name.clone()).or_default().pipe_asked = true;
+        }
         // A logger comes after its service, whose reading tells whether there is one.
         let mut names: BTreeSet<Name> = self.services.keys().cloned().collect();
         names.extend(self.services.keys().map(Name::logger));
@@ -167,12 +192,22 @@ impl Supervisor {
         for name in names {
             let note = notes.remove(&name);
             let main = running.remove(&name);
-            self.boot_service(&name, note, main);
+            self.boot_service(&name, note, main, listed.as_ref());
+        }
+        // Only now it is known who has a logger of its own.
+        for (name, pipe) in table.pipes {
+            self.pipe_came(&name, pipe);
+        }
+        for Relaunched { child, pid, exit, next } in table.relaunched {
+            self.relaunched(child, pid, exit, Some(next), None);
         }
         for (child, pid, exit) in exited {
             self.child_exited(child, pid, exit);
         }
         self.drain();
+        for signal in table.signals {
+            self.take_signal(signal);
+        }
     }
 
     /// Waits for the guardian's answer to Hello, to its end.
@@ -186,25 +221,34 @@ impl Supervisor {
                     Report::Welcome { .. } => {}
                     Report::Known { child, pid, state, .. } => table.known.push((child, pid, state)),
                     Report::Pipe { name } => {
-                        table.pipes.extend(descriptors.pop_front().map(|pipe| (name, pipe)));
+                        table.pipes.push((name, descriptors.pop_front()));
                     }
                     Report::Note { name, note } => {
                         table.notes.insert(name, note);
                     }
                     Report::TableEnd => return table,
+                    Report::Exited { child, pid, exit, next, .. } => {
+                        table.relaunched.extend(next.map(|next| Relaunched { child, pid, exit, next }));
+                    }
                     // What happened before the table was written is in the table.
-                    Report::Started { .. } | Report::LaunchFailed { .. } | Report::Exited { .. } => {}
+                    Report::Started { .. } | Report::LaunchFailed { .. } => {}
                     Report::Reaped { .. } | Report::PipeFailed { .. } => {}
-                    Report::Signalled { signal, .. } => self.take_signal(signal),
+                    Report::Signalled { signal, .. } => table.signals.push(signal),
                     Report::Complaint { text } => self.say(&text),
                 }
             }
         }
     }
 
-    fn boot_service(&mut self, name: &Name, note: Option<Vec<u8>>, running: Option<Pid>) {
-        let readable = self.services.contains_key(name);
-        if readable && name.logged_service().is_none() {
+    /// `listed` are the directories there are; `None` when that cannot be told now.
+    fn boot_service(
+        &mut self,
+        name: &Name,
+        note: Option<Vec<u8>>,
+        running: Option<Pid>,
+        listed: Option<&BTreeSet<Name>>,
+    ) {
+        if listed.is_some_and(|listed| listed.contains(name)) {
             self.read_service(name);
         }
         let note = note.and_then(|note| match serde_json::from_slice::<Note>(&note) {
@@ -215,13 +259,19 @@ impl Supervisor {
             }
         });
         if note.is_some() || running.is_some() {
-            self.resume(name, note, running);
+            self.resume(name, note, running, listed);
         } else {
             self.boot_fresh(name);
         }
     }
 
-    fn resume(&mut self, name: &Name, note: Option<Note>, running: Option<Pid>) {
+    fn resume(
+        &mut self,
+        name: &Name,
+        note: Option<Note>,
+        running: Option<Pid>,
+        listed: Option<&BTreeSet<Name>>,
+    ) {
         let present = self.services.get(name).is_some_and(|service| service.defined);
         if !present {
             self.define_placeholder(name);
@@ -241,9 +291,19 @@ impl Supervisor {
             // Started in the last instant of a supervisor that had no time to note it.
             None => self.step(Event::Resume { name: name.clone(), memory: unnoted(), running }),
         }
-        if !present && !self.setup.services_dir.join(name.as_str()).is_dir() {
+        // A folder that is away for a moment stops nothing.
+        let directory = name.logged_service().unwrap_or_else(|| name.clone());
+        let gone = |listed: &BTreeSet<Name>| *name != directory || !listed.contains(name);
+        if !present && listed.is_some_and(gone) {
             self.step(Event::Remove { name: name.clone() });
         }
+    }
+}
+
+fn main_of(note: &[u8]) -> Option<Pid> {
+    match serde_json::from_slice::<Note>(note).ok()?.memory.main {
+        Main::Running(pid) => Some(pid),
+        Main::Gone | Main::Launching => None,
     }
 }
 

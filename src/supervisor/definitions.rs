@@ -44,24 +44,26 @@ impl Supervisor {
         }
     }
 
-    /// Makes an entry for every service directory there is.
-    pub fn list_services(&mut self) {
-        match service::list(&self.setup.services_dir) {
-            Ok(listed) => {
-                for entry in listed {
-                    match entry {
-                        Listed::Service { name, .. } => {
-                            self.services.entry(name).or_default();
-                        }
-                        Listed::Wrong(problem) => self.say(&problem.to_string()),
-                    }
-                }
-            }
+    /// Makes an entry for every service directory there is. `None` when the folder cannot be read.
+    pub fn list_services(&mut self) -> Option<BTreeSet<Name>> {
+        let listed = match service::list(&self.setup.services_dir) {
+            Ok(listed) => listed,
             Err(problem) => {
                 self.say(&problem.to_string());
-                self.remarks.push(problem.to_string());
+                return None;
+            }
+        };
+        let mut names = BTreeSet::new();
+        for entry in listed {
+            match entry {
+                Listed::Service { name, .. } => {
+                    self.services.entry(name.clone()).or_default();
+                    names.insert(name);
+                }
+                Listed::Wrong(problem) => self.say(&problem.to_string()),
             }
         }
+        Some(names)
     }
 
     /// Looks for directories that came or went, and reads the new ones.
@@ -177,11 +179,18 @@ impl Supervisor {
         let (name, policy) = (definition.name.clone(), Policy::clone(&definition.policy));
         let settings = LogSettings::clone(&definition.log);
         let service = self.services.entry(name.clone()).or_default();
+        let has_logger = definition.has_logger;
         let changed = service.definition.as_ref().is_none_or(|known| **known != definition);
+        let had_logger = service.definition.as_ref().map(|known| known.has_logger);
         service.definition = Some(Arc::new(definition));
         service.defined = true;
         if service.pipe_asked {
-            self.logger.configure(&name, settings);
+            match (had_logger, has_logger) {
+                // Two readers would share the lines.
+                (Some(false), true) => self.logger.detach(&name),
+                (Some(true), false) => self.link.push(Order::OpenPipe { name: name.clone() }),
+                (_, _) => self.logger.configure(&name, settings),
+            }
         }
         if changed {
             self.step(Event::Define { name, policy });
@@ -210,16 +219,14 @@ impl Supervisor {
 
     fn remove(&mut self, name: &Name) {
         match self.services.get(name) {
-            Some(service) if service.defined => {
-                self.step(Event::Remove { name: name.clone() });
-                if self.services.get(&name.logger()).is_some_and(|logger| logger.defined) {
-                    self.step(Event::Remove { name: name.logger() });
-                }
-            }
+            Some(service) if service.defined => self.step(Event::Remove { name: name.clone() }),
             Some(_) => {
                 self.services.remove(name);
             }
             None => {}
+        }
+        if self.services.get(&name.logger()).is_some_and(|logger| logger.defined) {
+            self.step(Event::Remove { name: name.logger() });
         }
     }
 

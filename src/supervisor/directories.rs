@@ -22,6 +22,9 @@ const QUIET: Duration = Duration::from_millis(40);
 /// reading and watching is found then.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
 
+/// How often a folder that is away is looked for.
+const FOLDER_AGAIN: Duration = Duration::from_millis(500);
+
 /// Directories inside a service directory whose files belong to the definition.
 const INNER: [&str; 3] = ["service.d", "env", "log"];
 
@@ -68,7 +71,11 @@ impl Watch {
         loop {
             let mut touched = BTreeSet::new();
             let mut listing = false;
-            let mut patience = second_look.as_ref().map(|_| SECOND_LOOK);
+            let mut patience = match (&second_look, self.folder) {
+                (Some(_), _) => Some(SECOND_LOOK),
+                (None, None) => Some(FOLDER_AGAIN),
+                (None, Some(_)) => None,
+            };
             loop {
                 match poll(&mut [Waiting::to_read(self.inotify.as_fd())], patience) {
                     Ok(0) if patience.is_some() => break,
@@ -82,8 +89,8 @@ impl Watch {
                 patience = Some(QUIET);
             }
             touched.extend(second_look.take().into_iter().flatten());
+            listing |= self.folder.is_none() && self.watch_folder();
             if listing {
-                self.watch_folder();
                 touched.extend(self.watch_services());
                 if self.inbox.send(Input::Directories(DirectoryNews::Listing)).is_err() {
                     return;
@@ -119,18 +126,24 @@ impl Watch {
                 if self.folder == Some(event.watch) {
                     self.folder = None;
                 }
+            } else if event.kinds.any(Kinds::SELF_MOVED) && self.folder == Some(event.watch) {
+                // Another may take its place: what the watch follows is not in it any more.
+                self.folder = None;
+                self.inotify.remove(event.watch).err();
             }
         }
         true
     }
 
-    fn watch_folder(&mut self) {
-        if self.folder.is_none() {
-            match self.inotify.add(&self.services_dir, changes()) {
-                Ok(watch) => self.folder = Some(watch),
-                Err(error) => self.say_blind(self.services_dir.clone(), &error),
-            }
+    /// True when it is watched now.
+    fn watch_folder(&mut self) -> bool {
+        match self.inotify.add(&self.services_dir, changes()) {
+            Ok(watch) => self.folder = Some(watch),
+            // Away; it is looked for until it is back.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => self.say_blind(self.services_dir.clone(), &error),
         }
+        self.folder.is_some()
     }
 
     /// Watches what is not watched yet and returns its names.

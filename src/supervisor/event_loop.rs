@@ -15,7 +15,7 @@ use super::launch::Planner;
 use super::link::GuardianLink;
 use super::requests::{OpenRequest, Subscriber, WaitingTail};
 use super::tree::Forest;
-use crate::control::{ClientId, Server};
+use crate::control::Server;
 use crate::lifecycle::{Action, Event, Lifecycle, Name, Pid, RequestId, Time};
 use crate::logger::Logger;
 use crate::os::clock;
@@ -78,9 +78,11 @@ pub struct Supervisor {
     pub requests_made: u64,
     pub subscribers: Vec<Subscriber>,
     pub tails: BTreeMap<u64, WaitingTail>,
-    pub shutdown_clients: Vec<ClientId>,
     /// Services whose log cannot be written now, and why.
     pub log_troubles: BTreeMap<Name, String>,
+    /// Log pipes whose read end could not be taken, and when they are asked for again.
+    pub pipes_missing: BTreeSet<Name>,
+    pub pipes_again: Option<Time>,
     /// What came while the guardian's table was being told.
     pub early: VecDeque<Input>,
     /// The beginning of the guardian's table.
@@ -133,8 +135,9 @@ impl Supervisor {
             requests_made: 0,
             subscribers: Vec::new(),
             tails: BTreeMap::new(),
-            shutdown_clients: Vec::new(),
             log_troubles: BTreeMap::new(),
+            pipes_missing: BTreeSet::new(),
+            pipes_again: None,
             early: VecDeque::new(),
             table: VecDeque::from([welcome]),
             inbox,
@@ -172,7 +175,7 @@ impl Supervisor {
 
     fn next_input(&self) -> Result<Input, RecvTimeoutError> {
         let looks = self.later_looks.values().map(|look| look.at);
-        match looks.chain(self.core.next_deadline()).min() {
+        match looks.chain(self.core.next_deadline()).chain(self.pipes_again).min() {
             None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(deadline) => self.inbox.recv_timeout(deadline.since(now())),
         }
@@ -195,6 +198,7 @@ impl Supervisor {
     fn time_passed(&mut self) {
         self.forest.look_anew();
         self.step(Event::Tick);
+        self.ask_for_pipes();
         let now = now();
         let due: Vec<(Name, Pid)> = self
             .later_looks

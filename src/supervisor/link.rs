@@ -60,6 +60,11 @@ impl GuardianLink {
         sent
     }
 
+    /// Waits for one datagram. Not after `listen`.
+    pub fn hear(&self) -> Result<Input, String> {
+        next_reports(&self.socket)
+    }
+
     /// Starts the thread that turns reports into inputs, until the guardian's end closes.
     pub fn listen(&self, inbox: Sender<Input>) -> io::Result<()> {
         let socket = self.socket.try_clone()?;

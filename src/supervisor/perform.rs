@@ -27,9 +27,10 @@ impl Supervisor {
                 self.link.push(Order::Adopt { child: Child { name, role: Role::Run }, pid });
             }
             Action::Stand { name } => {
-                if self.is_up_to_date(&name) {
-                    self.link.push(Order::Stand { child: Child { name, role: Role::Run } });
-                }
+                let up_to_date = self.is_up_to_date(&name);
+                let child = Child { name, role: Role::Run };
+                // A predecessor may have left the former plan.
+                self.link.push(if up_to_date { Order::Stand { child } } else { Order::Unstand { child } });
             }
             Action::Unstand { name } => {
                 self.link.push(Order::Unstand { child: Child { name, role: Role::Run } })
@@ -220,6 +221,8 @@ impl Supervisor {
         self.services.remove(&name);
         self.later_looks.remove(&name);
         self.thinning.remove(&name);
+        self.log_troubles.remove(&name);
+        self.pipes_missing.remove(&name);
         self.logger.detach(&name);
         self.link.push(Order::Forget { name });
     }

@@ -2,14 +2,18 @@
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
-use super::event_loop::{Descriptors, Supervisor};
+use super::event_loop::{Descriptors, Supervisor, now};
 use super::inbox::Input;
 use super::words;
 use crate::lifecycle::{Event, Exit, Name, Pid, Signal};
 use crate::os::errno;
 use crate::protocol::guardian::{Child, LaunchFailure, Order, Report, Role};
 use crate::service::{Definition, LogSettings};
+
+/// Until then some descriptors may have become free.
+const PIPES_AGAIN: Duration = Duration::from_secs(1);
 
 impl Supervisor {
     pub fn take_reports(&mut self, reports: Vec<Report>, descriptors: Vec<OwnedFd>) {
@@ -31,9 +35,8 @@ impl Supervisor {
             }
             Report::Reaped { pids } => self.orphans_reaped(&pids),
             Report::Pipe { name } => {
-                if let Some(pipe) = descriptors.pop_front() {
-                    self.attach_pipe(&name, pipe);
-                }
+                let pipe = descriptors.pop_front();
+                self.pipe_came(&name, pipe);
             }
             Report::PipeFailed { name, errno: number } => {
                 if let Some(service) = self.services.get_mut(&name) {
@@ -101,7 +104,7 @@ impl Supervisor {
         }
     }
 
-    fn relaunched(
+    pub fn relaunched(
         &mut self,
         child: Child,
         pid: Pid,
@@ -156,14 +159,46 @@ impl Supervisor {
         self.drain();
     }
 
-    pub fn attach_pipe(&mut self, name: &Name, pipe: OwnedFd) {
-        let definition = self.services.get(name).and_then(|service| service.definition.clone());
+    /// The read end of a log pipe. It is missing when there was no descriptor left for it.
+    pub fn pipe_came(&mut self, name: &Name, pipe: Option<OwnedFd>) {
+        match pipe {
+            Some(pipe) => {
+                self.pipes_missing.remove(name);
+                self.attach_pipe(name, pipe);
+            }
+            None => {
+                if self.pipes_missing.insert(name.clone()) {
+                    self.say(&format!("{name}: cannot read its log: too many open files; trying again"));
+                }
+                self.pipes_again = Some(now() + PIPES_AGAIN);
+            }
+        }
+    }
+
+    /// Asks once more for the pipes that got lost on their way.
+    pub fn ask_for_pipes(&mut self) {
+        if self.pipes_again.is_some_and(|at| at <= now()) {
+            self.pipes_again = None;
+            for name in &self.pipes_missing {
+                self.link.push(Order::OpenPipe { name: name.clone() });
+            }
+        }
+    }
+
+    fn attach_pipe(&mut self, name: &Name, pipe: OwnedFd) {
+        let service = self.services.get(name);
+        let known = service.is_some();
+        let definition = service.and_then(|service| service.definition.clone());
         // An own logger reads the pipe itself: two readers would share the lines.
         if definition.as_deref().is_some_and(|definition: &Definition| definition.has_logger) {
             return;
         }
         let settings = definition.map(|definition| LogSettings::clone(&definition.log)).unwrap_or_default();
         self.logger.attach(name.clone(), pipe, settings);
+        if !known {
+            // Forgotten meanwhile: what is left in it is read.
+            self.logger.detach(name);
+        }
     }
 
     /// What a signal to the guardian means. The others are for the user to give a meaning to.

@@ -49,7 +49,6 @@ impl Supervisor {
 
     fn client_gone(&mut self, client: ClientId) {
         self.subscribers.retain(|subscriber| subscriber.client != client);
-        self.shutdown_clients.retain(|waiting| *waiting != client);
         let open: Vec<RequestId> =
             self.requests.iter().filter(|(_, open)| open.client == client).map(|(id, _)| *id).collect();
         for id in open {
@@ -77,7 +76,6 @@ impl Supervisor {
             }
             What::Show { name } => self.send_definition(client, &name),
             What::Shutdown => {
-                self.shutdown_clients.push(client);
                 self.server.reply(client, &Reply::ShuttingDown);
                 self.shut_down();
             }

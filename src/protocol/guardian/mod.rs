@@ -109,7 +109,8 @@ pub struct LaunchPlan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Always the first. Answered by `Welcome`, then a `Known` for every table entry, a `Pipe` for
-    /// every log pipe, a `Note` for every note, then `TableEnd`.
+    /// every log pipe, a `Note` for every note, an `Exited` for every exit before a standing order
+    /// that nobody has acknowledged, then `TableEnd`.
     Hello {
         version: u32,
     },
