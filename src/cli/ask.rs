@@ -33,21 +33,38 @@ pub fn now() -> Time {
     Time::from_nanoseconds(monotonic_nanoseconds())
 }
 
-/// One request, one reply. What the supervisor refuses is a failure.
+/// A supervisor that is killed before it answers is started again: its successor is asked. One
+/// that is killed so often has another trouble.
+const ASKED_MAX: u32 = 5;
+
+/// One request, one reply. What the supervisor refuses is a failure. Only for what may be asked
+/// twice.
 pub fn ask(places: &Places, what: What) -> Result<Reply, Failure> {
-    let mut client = Client::connect(&places.runtime_dir()?)?;
-    client.send(what)?;
-    receive(&mut client, None)?
-        .ok_or_else(|| Failure::System("svc ended before it answered; try again".to_owned()))
+    let runtime_dir = places.runtime_dir()?;
+    for _ in 0..ASKED_MAX {
+        let mut client = Client::connect(&runtime_dir)?;
+        if client.send(what.clone()).is_err() {
+            continue;
+        }
+        match client.receive(None) {
+            Ok(Received::Reply(reply)) => return accepted(*reply),
+            Ok(Received::Ended | Received::TimedOut) | Err(_) => {}
+        }
+    }
+    Err(Failure::System("svc ended before it answered; try again".to_owned()))
+}
+
+fn accepted(reply: Reply) -> Result<Reply, Failure> {
+    match reply {
+        Reply::Error { kind, message } => Err(refused(kind, message)),
+        reply => Ok(reply),
+    }
 }
 
 /// The next reply; `None` at the end of the connection or of the time.
 pub fn receive(client: &mut Client, deadline: Option<Time>) -> Result<Option<Reply>, Failure> {
     match client.receive(deadline)? {
-        Received::Reply(reply) => match *reply {
-            Reply::Error { kind, message } => Err(refused(kind, message)),
-            reply => Ok(Some(reply)),
-        },
+        Received::Reply(reply) => accepted(*reply).map(Some),
         Received::Ended | Received::TimedOut => Ok(None),
     }
 }
