@@ -9,9 +9,6 @@ use std::path::Path;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
 use nix::sys::stat::{Mode, fchmod};
 
-/// Clients that wait while there is no supervisor; the kernel has a limit of its own below it.
-const WAITING_MAX: i32 = 1024;
-
 /// Binds `directory/name`, mode 0600. One that is there is replaced: the caller holds the lock.
 pub fn bind_private(directory: BorrowedFd<'_>, path: &Path) -> io::Result<OwnedFd> {
     match fs::remove_file(path) {
@@ -30,7 +27,7 @@ pub fn bind_private(directory: BorrowedFd<'_>, path: &Path) -> io::Result<OwnedF
     // The file gets the mode that the socket has (unix_bind_bsd in the kernel), less the umask.
     fchmod(&fd, Mode::from_bits_truncate(0o600))?;
     bind(fd.as_raw_fd(), &address)?;
-    listen(&fd, Backlog::new(WAITING_MAX)?)?;
+    listen(&fd, Backlog::MAXALLOWABLE)?;
     Ok(fd)
 }
 
@@ -49,7 +46,7 @@ pub fn connect(path: &Path) -> io::Result<UnixStream> {
 pub fn bind_nowhere() -> io::Result<OwnedFd> {
     let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     bind(fd.as_raw_fd(), &UnixAddr::new_unnamed())?;
-    listen(&fd, Backlog::new(WAITING_MAX)?)?;
+    listen(&fd, Backlog::MAXALLOWABLE)?;
     Ok(fd)
 }
 
