@@ -19,7 +19,7 @@ fn a_new_directory_is_started_at_once() {
     });
     let late = wait_for("late to be up", || {
         let said = world.svc(&["status", "late", "--json"]);
-        said.out.contains("\"up\"").then(|| world.pid("late"))
+        said.out.contains("\"state\":\"up\"").then(|| world.pid("late"))
     });
     assert!(lives(late));
 }

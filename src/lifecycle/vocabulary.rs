@@ -456,49 +456,67 @@ pub struct ShutdownTimes {
     pub end_nanoseconds: u64,
 }
 
+/// Left out of a note: there are thousands of them.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// What must survive the supervisor, kept by the guardian as opaque bytes (JSON).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     pub wanted: Wanted,
     pub state: StateWord,
     pub since_nanoseconds: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub paused: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub restarts: u64,
     /// Restarts in a row that were not preceded by `Backoff::reset` of being up.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub attempt: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub last_exit: Option<Exit>,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub last_start_nanoseconds: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub last_main: Option<Pid>,
     /// When a stop or a back-off in progress reaches its next step.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub deadline_nanoseconds: Option<u64>,
     /// Position in the stop schedule.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub stop_step: usize,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub restart_after_stop: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub remove_after_stop: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub adopted: bool,
     /// Why it failed or does not run, in words.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub reason: Option<String>,
     /// Times of recent deaths, for give-up.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub deaths_nanoseconds: Vec<u64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub main: Main,
     /// How long the last main process ran.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub last_ran_nanoseconds: u64,
     /// The last run counts as a success.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub ended_well: bool,
     /// The main process ended and the standing order could not be carried out.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub relaunch_failed: bool,
     /// Of the run in progress, or the last one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub kind: Option<Kind>,
     /// A logger that has been given the end of its input and is waited for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub draining: bool,
     /// A shutdown was in progress: a successor goes on with it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub shutdown: Option<ShutdownTimes>,
 }
 

@@ -18,6 +18,7 @@ pub mod launch;
 pub mod listener;
 pub mod lock;
 pub mod memfd;
+pub mod memory;
 pub mod open;
 pub mod own;
 pub mod pidfd;

@@ -18,7 +18,7 @@ use super::tree::Forest;
 use crate::control::Server;
 use crate::lifecycle::{Action, Event, Lifecycle, Name, Pid, RequestId, Time};
 use crate::logger::Logger;
-use crate::os::clock;
+use crate::os::{clock, memory};
 use crate::protocol::guardian::Child;
 use crate::service::Definition;
 
@@ -26,6 +26,9 @@ use crate::service::Definition;
 /// of its own (`exec setsid PROGRAM`), looked at so many times.
 const SESSION_PATIENCE: Duration = Duration::from_millis(20);
 const SESSION_LOOKS: u32 = 10;
+
+/// So long after its begin a supervisor gives back the memory that it has needed for that.
+const TIDY_AFTER: Duration = Duration::from_secs(1);
 
 /// What is known of a service besides its life-cycle.
 #[derive(Debug, Default)]
@@ -83,6 +86,8 @@ pub struct Supervisor {
     /// Log pipes whose read end could not be taken, and when they are asked for again.
     pub pipes_missing: BTreeSet<Name>,
     pub pipes_again: Option<Time>,
+    /// When the services have been started, much memory is free that was needed for it.
+    tidy_at: Option<Time>,
     /// What came while the guardian's table was being told.
     pub early: VecDeque<Input>,
     /// The beginning of the guardian's table.
@@ -95,6 +100,7 @@ pub struct Supervisor {
 
 /// The supervisor's life. Returns its exit code.
 pub fn run(setup: Setup) -> i32 {
+    memory::share_one_pool();
     match boot::take_over(setup) {
         Ok(handover) => {
             let mut supervisor = Supervisor::new(handover);
@@ -138,6 +144,7 @@ impl Supervisor {
             log_troubles: BTreeMap::new(),
             pipes_missing: BTreeSet::new(),
             pipes_again: None,
+            tidy_at: Some(now() + TIDY_AFTER),
             early: VecDeque::new(),
             table: VecDeque::from([welcome]),
             inbox,
@@ -175,7 +182,7 @@ impl Supervisor {
 
     fn next_input(&self) -> Result<Input, RecvTimeoutError> {
         let looks = self.later_looks.values().map(|look| look.at);
-        match looks.chain(self.core.next_deadline()).chain(self.pipes_again).min() {
+        match looks.chain(self.core.next_deadline()).chain(self.pipes_again).chain(self.tidy_at).min() {
             None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(deadline) => self.inbox.recv_timeout(deadline.since(now())),
         }
@@ -199,6 +206,10 @@ impl Supervisor {
         self.forest.look_anew();
         self.step(Event::Tick);
         self.ask_for_pipes();
+        if self.tidy_at.is_some_and(|at| at <= now()) {
+            self.tidy_at = None;
+            memory::give_back();
+        }
         let now = now();
         let due: Vec<(Name, Pid)> = self
             .later_looks
