@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use common::hostile::Terminal;
 use common::needs::needs_pid_namespace;
-use common::processes::{children_of, descriptors, facts, signal, signal_set, status_line};
+use common::processes::{children_of, facts, signal, signal_set, status_line};
 use common::said::{self, Running, Said};
 use common::{World, svc_binary, wait_for, wait_until};
 use nix::sys::signal::Signal;
