@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
@@ -316,4 +317,27 @@ fn colours_are_only_for_terminals() {
     let world = two_sleepers();
     assert!(!world.ok(&["status"]).contains('\x1b'));
     assert!(!world.ok(&["status", "web"]).contains('\x1b'));
+}
+
+#[test]
+fn commands_that_read_by_themselves_find_the_directories_of_the_svc_that_runs() {
+    let world = World::with(|world| {
+        world.service("web").run("echo serving\nexec sleep 1000");
+    });
+    world.wait_log("web", "serving");
+    let with_socket_only = |arguments: &[&str]| {
+        let mut command = world.command(arguments);
+        for key in ["SVC_DIR", "SVC_LOG_DIR", "SVC_STATE_DIR"] {
+            command.env_remove(key);
+        }
+        common::said::run(&mut command).expect_code(0).out
+    };
+    assert!(with_socket_only(&["logs", "--no-prefix", "web"]).contains("serving"));
+    assert!(with_socket_only(&["show", "web"]).starts_with("KEY "));
+    assert_eq!(with_socket_only(&["check"]), "web: ok\n");
+    // What is named counts, whoever runs.
+    let elsewhere = world.root.join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let elsewhere = elsewhere.display().to_string();
+    assert_eq!(with_socket_only(&["check", "--services", &elsewhere]), "");
 }

@@ -327,3 +327,22 @@ fn ten_services_get_their_own_environment_each() {
         .collect();
     assert!(numbers.iter().all(|(number, given)| number.to_string() == *given), "{numbers:?}");
 }
+
+#[test]
+fn infinitely_many_descriptors_are_as_many_as_svc_may_have() {
+    let world = World::with(|world| {
+        sleeper(world, "most", "[limits]\nopen-files = \"100:infinity\"");
+        sleeper(world, "all", "[limits]\nopen-files = \"infinity\"");
+    });
+    let limits = |pid: i32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let line = text.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let mut words = line.split_whitespace().skip(3).map(str::to_owned);
+        (words.next().unwrap(), words.next().unwrap())
+    };
+    let (_, hard) = limits(world.guardian());
+    for (name, soft) in [("most", "100"), ("all", hard.as_str())] {
+        world.wait_state(name, &["up", "ready"]);
+        assert_eq!(limits(world.pid(name)), (soft.to_owned(), hard.clone()), "{name}");
+    }
+}

@@ -21,6 +21,7 @@ pub struct Options {
 }
 
 pub fn run(options: Options, places: &Places, screen: &mut Screen<'_>) -> Result<u8, Failure> {
+    let places = &places.of_running();
     let checked = if options.what.is_empty() {
         folder(places.services()?)?
     } else {

@@ -41,6 +41,7 @@ pub struct Options {
 }
 
 pub fn run(options: Options, places: &Places, screen: &mut Screen<'_>) -> Result<u8, Failure> {
+    let places = &places.of_running();
     let log_dir = places.log_dir()?;
     let names = names(&options.names, places, &log_dir, screen)?;
     let lines = match options.lines {

@@ -22,6 +22,7 @@ mod progress;
 mod ps;
 mod rescan;
 mod roles;
+mod running;
 mod screen;
 mod show;
 mod shutdown;

@@ -41,6 +41,16 @@ impl Places {
         }
     }
 
+    /// Somebody said where the service directories are.
+    pub fn names_services(&self) -> bool {
+        self.services.is_some() || variable("SVC_DIR").is_some()
+    }
+
+    /// Somebody said where the logs are.
+    pub fn names_log_dir(&self) -> bool {
+        self.log_dir.is_some() || variable("SVC_LOG_DIR").is_some()
+    }
+
     pub fn services(&self) -> Result<PathBuf, Failure> {
         let default = || {
             let own = user_dir("XDG_CONFIG_HOME", ".config").map(|config| config.join("svc"));

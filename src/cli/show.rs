@@ -24,6 +24,7 @@ pub struct Options {
 }
 
 pub fn run(options: Options, places: &Places, screen: &mut Screen<'_>) -> Result<u8, Failure> {
+    let places = &places.of_running();
     let services = disk::named(places, &options.names)?;
     let mut code = DONE;
     let mut all = std::collections::BTreeMap::new();

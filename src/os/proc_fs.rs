@@ -115,7 +115,9 @@ pub fn environment_has(pid: i32, variable: &str) -> bool {
 /// The command line with blanks between the words; `[command]` where there is none (zombies).
 pub fn command_line(stat: &ProcessStat) -> String {
     let words = fs::read(format!("/proc/{}/cmdline", stat.pid)).unwrap_or_default();
-    let words = words.strip_suffix(b"\0").unwrap_or(&words);
+    // A program that writes its own title leaves blanks or NULs behind it.
+    let length = words.iter().rposition(|byte| !matches!(byte, 0 | b' ')).map_or(0, |last| last + 1);
+    let words = &words[..length];
     if words.is_empty() {
         return format!("[{}]{}", stat.command, if stat.state == 'Z' { " <defunct>" } else { "" });
     }
@@ -159,6 +161,16 @@ mod tests {
         assert_eq!(super::terminal_name(34816), "pts/0");
         assert_eq!(super::terminal_name(34819), "pts/3");
         assert_eq!(super::terminal_name(0x440), "ttyS0");
+    }
+
+    #[test]
+    fn blanks_behind_the_title_of_a_program_are_left_out() {
+        let mut child = std::process::Command::new("sleep").args(["60", "0", "", "  "]).spawn().unwrap();
+        let stat = stat(i32::try_from(child.id()).unwrap()).unwrap();
+        let read = super::command_line(&stat);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(read, "sleep 60 0");
     }
 
     #[test]

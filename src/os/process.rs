@@ -140,6 +140,11 @@ pub fn raise_descriptor_limit() -> io::Result<DescriptorLimit> {
     Ok(DescriptorLimit { soft, hard })
 }
 
+/// What no child of ours can exceed without privilege.
+pub fn descriptor_hard_limit() -> io::Result<u64> {
+    getrlimit(Resource::RLIMIT_NOFILE).map(|(_, hard)| hard).map_err(io::Error::from)
+}
+
 /// Our own oom_score_adj; `None` where there is no /proc.
 pub fn oom_score_adjust() -> Option<i32> {
     std::fs::read_to_string("/proc/self/oom_score_adj").ok()?.trim().parse().ok()

@@ -11,8 +11,9 @@ use super::place::Place;
 use super::words::io_failure;
 use crate::lifecycle::{Exit, Pid};
 use crate::os::open::{self, OpenFor};
-use crate::os::own;
+use crate::os::resource::OPEN_FILES;
 use crate::os::users::{self, User};
+use crate::os::{own, process};
 use crate::protocol::guardian::{Identity, LaunchPlan, ResourceLimit, Scheduler, Stdio};
 use crate::service::{Context, Definition, Input, LogTarget, Output, Program};
 
@@ -95,7 +96,10 @@ impl Planner {
             limits: context
                 .limits
                 .iter()
-                .map(|&(resource, soft, hard)| ResourceLimit { resource, soft, hard })
+                .map(|&(resource, soft, hard)| {
+                    let [soft, hard] = [soft, hard].map(|value| possible(resource, value));
+                    ResourceLimit { resource, soft, hard }
+                })
                 .collect(),
             nice: context.nice,
             io_priority: context.io_priority,
@@ -312,6 +316,16 @@ fn look_up_user(context: &Context) -> Result<Option<User>, String> {
             )),
         },
         Err(error) => Err(format!("cannot look up user {wanted}: {error}")),
+    }
+}
+
+/// The kernel refuses infinity for descriptors to everybody, root too (fs.nr_open, proc(5)): it is as many
+/// as we may have ourselves.
+fn possible(resource: u32, value: u64) -> u64 {
+    if resource == OPEN_FILES && value == u64::MAX {
+        process::descriptor_hard_limit().unwrap_or(value)
+    } else {
+        value
     }
 }
 

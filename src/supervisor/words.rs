@@ -27,7 +27,11 @@ pub fn launch_failure(definition: &Definition, failure: LaunchFailure) -> String
                 .limits
                 .get(usize::from(failure.index))
                 .map_or("a limit", |limit| errno::limit_name(limit.0));
-            format!("cannot set limit {limit}: {why}")
+            let advice = match failure.errno {
+                errno::EPERM => "; only root can raise a limit above the one that svc itself has",
+                _ => "",
+            };
+            format!("cannot set limit {limit}: {why}{advice}")
         }
         LaunchStep::Nice => format!("cannot set nice {}: {why}", context.nice.unwrap_or(0)),
         LaunchStep::IoPriority => format!("cannot set io-priority: {why}"),

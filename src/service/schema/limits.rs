@@ -29,7 +29,7 @@ pub static KEYS: &[Key] = &[
         expects: COUNT,
         default: AS_SVC,
         example: "65536",
-        about: "Descriptors open at a time. RLIMIT_NOFILE.",
+        about: "Descriptors open at a time; \"infinity\" is as many as svc itself may have. RLIMIT_NOFILE.",
         set: |draft, value| limit(draft, value, resource::OPEN_FILES, Unit::Count),
     },
     Key {
