@@ -144,6 +144,9 @@ pub fn terminal_name(device: i32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::process::{Child, Command, Stdio};
+
     use super::{children, environment_has, parse_stat, stat};
 
     #[test]
@@ -163,14 +166,29 @@ mod tests {
         assert_eq!(super::terminal_name(0x440), "ttyS0");
     }
 
+    /// A shell that waits. It has spoken: right after spawn the kernel may still be busy with its exec, and
+    /// /proc shows neither words nor variables.
+    fn running(words: &[&str]) -> Child {
+        let mut child = Command::new("sh")
+            .args(["-c", "echo; read line"])
+            .args(words)
+            .env("MARK", "here")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        child
+    }
+
     #[test]
     fn blanks_behind_the_title_of_a_program_are_left_out() {
-        let mut child = std::process::Command::new("sleep").args(["60", "0", "", "  "]).spawn().unwrap();
+        let mut child = running(&["title", "", "  "]);
         let stat = stat(i32::try_from(child.id()).unwrap()).unwrap();
         let read = super::command_line(&stat);
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(read, "sleep 60 0");
+        assert_eq!(read, "sh -c echo; read line title");
     }
 
     #[test]
@@ -181,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_child_is_found_under_its_parent() {
-        let mut child = std::process::Command::new("sleep").arg("60").env("MARK", "here").spawn().unwrap();
+        let mut child = running(&[]);
         let pid = i32::try_from(child.id()).unwrap();
         let parent = i32::try_from(std::process::id()).unwrap();
         assert!(children(parent).contains(&pid));
