@@ -24,6 +24,7 @@ mod after_death;
 mod checking;
 mod finishing;
 mod machine;
+mod memory;
 mod name;
 mod requests;
 mod resting;
@@ -41,6 +42,7 @@ mod words;
 
 pub use after_death::restart_delay;
 pub use machine::Lifecycle;
+pub use memory::*;
 pub use name::{Name, NameError};
 pub use requests::SETTLE;
 pub use time::Time;

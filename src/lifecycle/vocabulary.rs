@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Name, Time};
+use super::{Memory, Name};
 
 /// A process id as the kernel gives it, always positive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -435,109 +435,4 @@ pub enum Cause {
     Removed,
     Shutdown,
     TakenOver,
-}
-
-/// What is known of the main process of a service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Main {
-    /// There is none, and its last exit has been counted.
-    #[default]
-    Gone,
-    /// A launch was ordered and is not answered yet.
-    Launching,
-    Running(Pid),
-}
-
-/// The two moments of a shutdown: when everything left is killed, and when it is over whatever is left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShutdownTimes {
-    pub kill_nanoseconds: u64,
-    pub end_nanoseconds: u64,
-}
-
-/// Left out of a note: there are thousands of them.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
-/// What must survive the supervisor, kept by the guardian as opaque bytes (JSON).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
-    pub wanted: Wanted,
-    pub state: StateWord,
-    pub since_nanoseconds: u64,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub paused: bool,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub restarts: u64,
-    /// Restarts in a row that were not preceded by `Backoff::reset` of being up.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub attempt: u32,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub last_exit: Option<Exit>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub last_start_nanoseconds: Option<u64>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub last_main: Option<Pid>,
-    /// When a stop or a back-off in progress reaches its next step.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub deadline_nanoseconds: Option<u64>,
-    /// Position in the stop schedule.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub stop_step: usize,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub restart_after_stop: bool,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub remove_after_stop: bool,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub adopted: bool,
-    /// Why it failed or does not run, in words.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub reason: Option<String>,
-    /// Times of recent deaths, for give-up.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub deaths_nanoseconds: Vec<u64>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub main: Main,
-    /// How long the last main process ran.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub last_ran_nanoseconds: u64,
-    /// The last run counts as a success.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub ended_well: bool,
-    /// The main process ended and the standing order could not be carried out.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub relaunch_failed: bool,
-    /// Of the run in progress, or the last one.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub kind: Option<Kind>,
-    /// A logger that has been given the end of its input and is waited for.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub draining: bool,
-    /// A shutdown was in progress: a successor goes on with it.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub shutdown: Option<ShutdownTimes>,
-}
-
-/// What `svc status` shows of a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
-    pub state: StateWord,
-    pub wanted: Wanted,
-    pub paused: bool,
-    pub ready: bool,
-    pub since: Time,
-    pub pid: Option<Pid>,
-    pub restarts: u64,
-    pub attempt: u32,
-    pub last_exit: Option<Exit>,
-    /// When the next start is due, in `Backoff`.
-    pub next_start: Option<Time>,
-    /// When the next step of a stop or a time limit is due.
-    pub next_step: Option<Time>,
-    /// Why it failed, does not run, or needs the user's attention.
-    pub reason: Option<String>,
-    /// The main process put itself in the background and is followed there.
-    pub adopted: bool,
 }

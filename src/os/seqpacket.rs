@@ -142,9 +142,11 @@ fn next_length(fd: BorrowedFd<'_>, flags: i32) -> io::Result<Option<usize>> {
         // SAFETY: takes no byte, as the length is zero, and only tells the real length.
         let length = unsafe { libc::recv(fd.as_raw_fd(), std::ptr::null_mut(), 0, flags) };
         match Errno::result(length) {
-            Ok(0) | Err(Errno::ECONNRESET) => return Ok(None),
+            Ok(0) => return Ok(None),
             Ok(length) => return Ok(usize::try_from(length).ok()),
-            Err(Errno::EINTR) => {}
+            // The other end left without having read all of ours. Told once, before what it has
+            // sent itself, which is still to come.
+            Err(Errno::EINTR | Errno::ECONNRESET) => {}
             Err(errno) => return Err(errno.into()),
         }
     }
@@ -168,7 +170,7 @@ fn receive_datagram(fd: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, 
         let received = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, libc::MSG_CMSG_CLOEXEC) };
         match Errno::result(received) {
             Ok(received) => break received,
-            Err(Errno::EINTR) => {}
+            Err(Errno::EINTR | Errno::ECONNRESET) => {}
             Err(errno) => return Err(errno.into()),
         }
     };
@@ -227,6 +229,18 @@ mod tests {
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text, "through");
+    }
+
+    #[test]
+    fn the_last_messages_of_one_that_left_without_reading_ours_are_had() {
+        let (one, other) = pair().unwrap();
+        send(one.as_fd(), b"never read", &[]).unwrap();
+        send(other.as_fd(), b"last", &[]).unwrap();
+        send(other.as_fd(), b"words", &[]).unwrap();
+        drop(other);
+        assert_eq!(try_receive(one.as_fd()).unwrap().unwrap().bytes, b"last");
+        assert_eq!(receive(one.as_fd()).unwrap().unwrap().bytes, b"words");
+        assert!(receive(one.as_fd()).unwrap().is_none());
     }
 
     #[test]

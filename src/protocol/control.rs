@@ -63,6 +63,11 @@ pub enum What {
     Shutdown,
 }
 
+/// What a client sent may be part of the message: no control character of it gets out.
+fn in_one_line(error: &serde_json::Error) -> String {
+    error.to_string().replace(|c: char| c.is_control(), "?")
+}
+
 fn yes() -> bool {
     true
 }
@@ -77,8 +82,9 @@ impl Request {
         if line.len() > REQUEST_BYTES_MAX {
             return Err(format!("a request has at most {REQUEST_BYTES_MAX} bytes"));
         }
-        let stamp: Stamp = serde_json::from_slice(line)
-            .map_err(|error| format!("cannot read the request: {error}; send one JSON object a line"))?;
+        let stamp: Stamp = serde_json::from_slice(line).map_err(|error| {
+            format!("cannot read the request: {}; send one JSON object a line", in_one_line(&error))
+        })?;
         match stamp.version {
             Some(VERSION) => {}
             Some(other) => {
@@ -90,8 +96,8 @@ impl Request {
                 ));
             }
         }
-        let request: Self =
-            serde_json::from_slice(line).map_err(|error| format!("cannot read the request: {error}"))?;
+        let request: Self = serde_json::from_slice(line)
+            .map_err(|error| format!("cannot read the request: {}", in_one_line(&error)))?;
         match &request.what {
             What::Act { names, all: false, .. } | What::Processes { names, all: false }
                 if names.is_empty() =>
