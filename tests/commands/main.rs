@@ -1,7 +1,7 @@
 //! The commands as they are typed, against a supervisor that says what the test wants it to say:
 //! what is printed where, and the exit code.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod stage;
 
