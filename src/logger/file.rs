@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use memchr::memchr;
 
-use crate::os::file::{is_out_of_descriptors, open_to_append, write};
+use crate::os::file::{is_out_of_descriptors, open_to_append, refuse_foreign, write};
 use crate::service::{LogFormat, LogSettings};
 
 use super::directory::{self, CURRENT};
@@ -181,6 +181,8 @@ impl LogFile {
             self.tidy_up(settings, stamp.wall)?;
         }
         let opened = make_directory(&self.directory).and_then(|()| {
+            refuse_foreign(&self.directory)?;
+            refuse_foreign(&path)?;
             let file = open_to_append(&path, FILE_MODE)?;
             let metadata = file.metadata()?;
             Ok((file, metadata))

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -65,6 +65,23 @@ pub fn open_to_append(path: &Path, mode: u32) -> io::Result<File> {
         Err(error) => return Err(error),
     };
     if file.metadata()?.is_file() { Ok(file) } else { Err(Errno::EINVAL.into()) }
+}
+
+/// An error when a stranger placed what is at `path`, or the link to it: neither root nor we own it.
+/// What is not there is nobody's.
+pub fn refuse_foreign(path: &Path) -> io::Result<()> {
+    for about in [std::fs::symlink_metadata(path), std::fs::metadata(path)] {
+        match about.map(|about| about.uid()) {
+            Ok(uid) if uid != 0 && uid != super::own::uid() => {
+                let text = format!("{} belongs to another user (uid {uid})", path.display());
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// A file without a name, in memory.

@@ -148,3 +148,29 @@ fn a_flood_in_one_service_does_not_hold_up_another() {
     rig.finish();
     assert_numbered(rig.lines("slow"), 0, 200);
 }
+
+#[test]
+fn a_link_that_a_stranger_placed_is_not_followed() {
+    let place = tempfile::tempdir().unwrap();
+    if crate::os::own::uid() != 0 {
+        assert!(std::env::var_os("SVC_TESTS_MUST_RUN").is_none_or(|must| must != "1"), "not root");
+        println!("skipped: only root can act as a stranger");
+        return;
+    }
+    let (log_dir, target) = (place.path().join("log"), place.path().join("target"));
+    std::fs::create_dir(&log_dir).unwrap();
+    std::fs::create_dir(&target).unwrap();
+    let link = log_dir.join("web");
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    std::os::unix::fs::lchown(&link, Some(65534), Some(65534)).unwrap();
+    let mut rig = Rig::new(&log_dir);
+    let mut web = rig.attach("web", plain());
+    web.write_all(b"hello\n").unwrap();
+    let Fact::Trouble { text, .. } = rig.fact() else { panic!("no trouble") };
+    assert!(text.contains("belongs to another user (uid 65534)"), "{text}");
+    assert_eq!(std::fs::read_dir(&target).unwrap().count(), 0);
+    std::fs::remove_file(&link).unwrap();
+    assert_eq!(rig.fact(), Fact::Recovered { name: super::name("web") });
+    rig.finish();
+    assert_eq!(rig.current("web"), b"hello\n");
+}
