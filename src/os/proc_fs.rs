@@ -105,11 +105,13 @@ fn all_processes() -> Vec<i32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// Whether the process was started with `variable` (`KEY=VALUE`) in its environment. False when it
-/// cannot be read or the program wrote over it.
-pub fn environment_has(pid: i32, variable: &str) -> bool {
-    fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|block| block.split(|&byte| byte == 0).any(|entry| entry == variable.as_bytes()))
+/// Whether the process was started with `variable` (`KEY=VALUE`) in its environment. `None` when it
+/// has none at all: that is how one looks for a moment in the middle of exec. False when it may not
+/// be read or the program wrote over it.
+pub fn environment_has(pid: i32, variable: &str) -> Option<bool> {
+    let Ok(block) = fs::read(format!("/proc/{pid}/environ")) else { return Some(false) };
+    let mut entries = block.split(|&byte| byte == 0);
+    (!block.is_empty()).then(|| entries.any(|entry| entry == variable.as_bytes()))
 }
 
 /// The command line with blanks between the words; `[command]` where there is none (zombies).
@@ -204,8 +206,8 @@ mod tests {
         let parent = i32::try_from(std::process::id()).unwrap();
         assert!(children(parent).contains(&pid));
         assert_eq!(stat(pid).unwrap().ppid, parent);
-        assert!(environment_has(pid, "MARK=here"));
-        assert!(!environment_has(pid, "MARK=her"));
+        assert_eq!(environment_has(pid, "MARK=here"), Some(true));
+        assert_eq!(environment_has(pid, "MARK=her"), Some(false));
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(stat(pid).is_err());

@@ -260,11 +260,12 @@ impl Supervisor {
         let looks = self.later_looks.remove(&name).map_or(0, |look| look.looks);
         let may_become_adoptable =
             found.adoptable.is_none() && !found.left.is_empty() && self.exited_well(&name);
-        if may_become_adoptable && looks < SESSION_LOOKS {
+        if (may_become_adoptable || self.forest.is_undecided()) && looks < SESSION_LOOKS {
             let look = LaterLook { at: now() + SESSION_PATIENCE, looks: looks + 1, main };
             self.later_looks.insert(name, look);
             return;
         }
+        self.forest.decide();
         if found.left.is_empty() && found.adoptable.is_none() {
             self.thinning.remove(&name);
         } else {

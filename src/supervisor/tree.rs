@@ -4,7 +4,7 @@
 //! the guardian (it is their subreaper). So the tree of a service is its main process with its
 //! descendants, and those orphans of the guardian, with their descendants, that came from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::launch::MARK;
 use crate::lifecycle::{Name, Pid, TreeFound};
@@ -20,6 +20,10 @@ pub struct Forest {
     children: BTreeMap<i32, Name>,
     /// Orphans whose origin has been found out once; what they later write over does not matter.
     orphans: BTreeMap<i32, Name>,
+    /// Orphans that the last look could not tell the origin of: they may be in the middle of exec.
+    undecided: BTreeSet<i32>,
+    /// Orphans that have no environment for good, so that nobody waits for them again.
+    nameless: BTreeSet<i32>,
     /// The guardian's children as last listed; good until the next news.
     listed: Option<Vec<i32>>,
 }
@@ -31,6 +35,8 @@ impl Forest {
             own: own.0,
             children: BTreeMap::new(),
             orphans: BTreeMap::new(),
+            undecided: BTreeSet::new(),
+            nameless: BTreeSet::new(),
             listed: None,
         }
     }
@@ -49,6 +55,7 @@ impl Forest {
     pub fn felled(&mut self, pid: Pid) {
         self.children.remove(&pid.0);
         self.orphans.remove(&pid.0);
+        self.nameless.remove(&pid.0);
     }
 
     /// Who is left of `name` now that its main process `main` has gone.
@@ -69,6 +76,16 @@ impl Forest {
             }
         }
         found
+    }
+
+    /// The last look met orphans whose origin cannot be told yet.
+    pub fn is_undecided(&self) -> bool {
+        !self.undecided.is_empty()
+    }
+
+    /// Enough looks have been taken: what has no name now belongs to nobody.
+    pub fn decide(&mut self) {
+        self.nameless.append(&mut self.undecided);
     }
 
     /// Everything of the service besides `main`; without its process group when that gets a signal
@@ -111,6 +128,7 @@ impl Forest {
 
     /// The living orphans that came from `name`.
     fn orphans_of(&mut self, name: &Name, main: Pid) -> Vec<(i32, proc_fs::ProcessStat)> {
+        self.undecided.clear();
         let listed = self.listed.get_or_insert_with(|| proc_fs::children(self.guardian));
         let unknown =
             listed.iter().copied().filter(|pid| *pid != self.own && !self.children.contains_key(pid));
@@ -121,11 +139,12 @@ impl Forest {
                 continue;
             }
             let known = self.orphans.get(&orphan).map(|owner| owner == name);
-            let ours = known.unwrap_or_else(|| {
-                stat.sid == main.0
-                    || stat.pgid == main.0
-                    || proc_fs::environment_has(orphan, &format!("{MARK}={name}"))
-            });
+            let by_number = known.or((stat.sid == main.0 || stat.pgid == main.0).then_some(true));
+            let ours = by_number.or_else(|| proc_fs::environment_has(orphan, &format!("{MARK}={name}")));
+            if ours.is_none() && !self.nameless.contains(&orphan) {
+                self.undecided.insert(orphan);
+            }
+            let ours = ours.unwrap_or(false);
             if ours {
                 self.orphans.insert(orphan, name.clone());
                 found.push((orphan, stat));
