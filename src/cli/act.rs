@@ -135,10 +135,16 @@ impl Asked {
                     self.say_timed_out(screen);
                     return Ok(self.code.max(FAILED));
                 }
+                // Killed between the last outcome and the end of its reply.
+                End::ConnectionLost if self.all_answered() => return Ok(self.code),
                 End::ConnectionLost => self.ask_less()?,
             }
         }
         Err(Failure::System("svc ended each time before it answered; see its own messages".to_owned()))
+    }
+
+    fn all_answered(&self) -> bool {
+        !self.names.is_empty() && self.names.iter().all(|name| self.answered.contains(name))
     }
 
     fn request(&self) -> What {
