@@ -87,10 +87,31 @@ fn a_restart_of_the_service_loses_no_line_and_sends_no_sigpipe() {
     assert!(seen.len() + 11 >= last && seen.len() <= last, "{} of {last}", seen.len());
 }
 
-/// What is written while there is no supervisor waits in the pipe, which the guardian keeps. (A line that
-/// the killed one had read and not yet written is gone: that instant is left out here.)
+/// The whole promise, which does not hold yet: a line that the killed supervisor had read and not yet
+/// written is gone (seen once, on a busy machine).
 #[test]
-fn a_death_of_the_supervisor_loses_no_line_and_sends_no_sigpipe() {
+#[ignore = "not kept yet: what was read and not yet written is lost with the supervisor"]
+fn a_death_of_the_supervisor_loses_no_line_of_a_quiet_writer() {
+    let world = World::with(|world| {
+        world.service("web").run("n=0\nwhile [ $n -lt 400 ]; do n=$((n+1)); echo line $n; sleep 0.005; done\necho the end\nexec sleep 1000");
+    });
+    for _ in 0..4 {
+        let (_, supervisor) = world.pids();
+        kill_9(supervisor);
+        wait_until("a new supervisor", || {
+            world.svc(&["status", "--json"]).code == 0 && world.pids().1 != supervisor
+        });
+    }
+    world.wait_log("web", "the end");
+    let lines = logged_lines(&world, "web");
+    let missing: Vec<usize> = (1..=400).filter(|n| !lines.contains(&format!("line {n}"))).collect();
+    assert!(missing.is_empty(), "lost: {missing:?}");
+    assert_eq!(lines.len(), 401, "torn or doubled lines");
+}
+
+/// The part of it that holds: the guardian keeps the pipe.
+#[test]
+fn lines_written_while_there_is_no_supervisor_wait_in_the_pipe() {
     let world = World::with(|world| {
         world.service("web").run(
             "while read round; do n=0; while [ $n -lt 200 ]; do n=$((n+1)); echo round $round line $n; done; echo round $round ends; done <go",
