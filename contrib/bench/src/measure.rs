@@ -178,7 +178,7 @@ fn time_of(command: &mut Command) -> Option<f64> {
 }
 
 pub fn status(peers: &[Peer], size: &Size) {
-    let mut block = Block::new("status of one", "ms").must(1.0, "sv status");
+    let mut block = Block::new("status of one", "ms").must(1.0, "sv status").musl_must(0.5, "sv status");
     block.row("true", (0..size.calls).filter_map(|_| time_of(&mut Command::new("true"))).collect());
     for peer in without_bare(peers) {
         let label = if peer == Peer::Runit { "sv status".to_owned() } else { peer.label() };
@@ -262,8 +262,9 @@ pub fn init(peers: &[Peer], size: &Size) {
             times.extend(pid1::run_nanoseconds(&words).map(|time| micro(time) - bare));
         }
     }
-    let mut block =
-        Block::new("as PID 1 running `true`, more than without any init", "µs").must(1.0, "catatonit");
+    let mut block = Block::new("as PID 1 running `true`, more than without any init", "µs")
+        .must(1.0, "catatonit")
+        .musl_must(0.4, "tini");
     for ((label, _), times) in inits.into_iter().zip(times) {
         block.row(label, times);
     }
