@@ -50,8 +50,8 @@ impl Case {
     fn said(&self) -> String {
         let problems = service::check(&self.directory);
         let name = Name::new("web").unwrap();
-        let read = service::read(&self.directory, &name).is_err()
-            || service::read_logger(&self.directory, &name).is_err();
+        let read = service::read(&self.directory, &name).service.is_err()
+            || service::read(&self.directory, &name).logger.is_err();
         assert_eq!(problems.has_errors(), read, "{problems}");
         let path = format!("{}:{}", std::env::var("PATH").unwrap_or_default(), service::DEFAULT_PATH);
         let said = problems.to_string().replace(self.directory.to_str().unwrap(), "web");

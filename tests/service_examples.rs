@@ -23,7 +23,7 @@ fn every_example_service_is_right() {
 fn programs_that_may_be_missing_are_not_started_at_boot() {
     let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("services");
     for (name, enabled) in [("ticker", true), ("setup", true), ("nginx", false), ("postgresql", false)] {
-        let definition = service::read(&services.join(name), &Name::new(name).unwrap()).unwrap();
+        let definition = service::read(&services.join(name), &Name::new(name).unwrap()).service.unwrap();
         assert_eq!(definition.policy.enabled, enabled, "{name}");
         assert_eq!(definition.policy.kind == Kind::Oneshot, name == "setup");
     }

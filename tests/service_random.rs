@@ -31,7 +31,7 @@ fn check(name: &str, content: &[u8]) {
     fs::write(directory.join("web.env"), "").unwrap();
     fs::write(directory.join(name), content).unwrap();
     let problems = service::check(&directory);
-    let read = service::read(&directory, &Name::new("web").unwrap());
+    let read = service::read(&directory, &Name::new("web").unwrap()).service;
     assert_eq!(read.is_err(), problems.has_errors(), "{problems}");
     assert!(problems.is_empty() || !problems.to_string().is_empty());
     if let Ok(definition) = read {
@@ -95,7 +95,7 @@ fn reading_a_thousand_directories() {
         let mut definitions = Vec::new();
         for listed in service::list(root.path()).unwrap() {
             if let service::Listed::Service { name, directory } = listed {
-                definitions.push(service::read(&directory, &name).unwrap());
+                definitions.push(service::read(&directory, &name).service.unwrap());
             }
         }
         let read = start.elapsed();

@@ -15,6 +15,7 @@ mod supervisor;
 mod watch;
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 pub use single::{SingleOptions, run_single, run_single_with};
@@ -63,7 +64,8 @@ pub fn run(setup: &Setup) -> i32 {
 fn serve(setup: &Setup, caller: Option<Caller>) -> i32 {
     let prepared = Place::take(setup).and_then(|place| Guardian::new(setup, place));
     match prepared {
-        Ok(mut guardian) => guardian.watch(caller),
+        // The kernel takes thousands of descriptors back faster than we could close them.
+        Ok(guardian) => ManuallyDrop::new(guardian).watch(caller),
         Err(text) => {
             match caller {
                 Some(caller) => caller.tell_failure(&text),

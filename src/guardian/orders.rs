@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use super::children::{Entry, LogPipe, State};
-use super::plan::{KeptPlan, Source};
+use super::plan::{Environments, KeptPlan, Source};
 use super::report::{errno_of, now, reason};
 use super::watch::{Guardian, exited};
 use crate::lifecycle::{Name, Pid, Signal};
@@ -14,10 +14,11 @@ use crate::protocol::guardian::{
     Child, KnownState, LaunchFailure, LaunchPlan, LaunchStep, Order, Report, VERSION, decode_orders,
 };
 
-/// EBUSY and ECHILD of all architectures.
+/// The same on all architectures.
 const EBUSY: i32 = 16;
 const ECHILD: i32 = 10;
 const ESRCH: i32 = 3;
+const EINVAL: i32 = 22;
 
 /// Datagrams taken in a row before signals are looked at again.
 const DATAGRAMS_MAX: usize = 16;
@@ -60,6 +61,7 @@ impl Guardian {
     fn perform(&mut self, order: Order, passed: &[Rc<OwnedFd>]) {
         match order {
             Order::Hello { version: _ } => self.welcome(),
+            Order::Environment { number, variables } => self.children.environments.set(number, variables),
             Order::Launch { child, plan } => self.launch(child, *plan, passed),
             Order::Stand { child } => self.stand(&child, true),
             Order::Unstand { child } => self.stand(&child, false),
@@ -86,6 +88,8 @@ impl Guardian {
     /// Everything that is known, to whoever asks.
     fn welcome(&mut self) {
         self.supervisor.greeted();
+        // Numbers are a supervisor's own; the plans of the one before keep what they have.
+        self.children.environments = Environments::default();
         if !self.supervisor.wants_reports() {
             return;
         }
@@ -123,7 +127,11 @@ impl Guardian {
         if self.children.table.contains_key(&child) {
             return self.launch_failed(child, LaunchStep::Busy, EBUSY);
         }
-        let plan = KeptPlan::new(plan, passed, &mut self.children.environments, self.descriptor_limit);
+        let Some(environment) = self.children.environments.get(plan.shared_environment) else {
+            self.complain(format!("{}: its environment was never told", child.name));
+            return self.launch_failed(child, LaunchStep::Clone, EINVAL);
+        };
+        let plan = KeptPlan::new(plan, passed, environment, self.descriptor_limit);
         let needs_pipe = plan.stdio.iter().any(|source| matches!(source, Source::LogWrite | Source::LogRead));
         if let Some(name) = plan.log_pipe.as_ref().filter(|_| needs_pipe) {
             match self.children.open_pipe(name) {
@@ -164,9 +172,10 @@ impl Guardian {
     fn signal(&mut self, child: &Child, signal: Signal, group: bool) {
         let Some(entry) = self.children.table.get(child).filter(|entry| entry.is_running()) else { return };
         let pid = entry.pid.0;
-        // An adopted one may be in the group of another; of its own it is the leader.
-        let its_group = if group { process::group_of(pid) } else { None };
-        let sent = match its_group {
+        // Whom we started leads a session; an adopted one may be in the group of another.
+        let its_group = if entry.plan.is_some() { Some(pid) } else { process::group_of(pid) };
+        let sent = match its_group.filter(|_| group) {
+            Some(its_group) if its_group == pid => process::kill_own_group(pid, signal.0),
             Some(its_group) => process::kill_group(its_group, signal.0),
             None => process::kill(pid, signal.0),
         };

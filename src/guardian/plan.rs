@@ -1,7 +1,7 @@
 //! A launch plan as it is kept: small, because there are thousands, and ready to be used again
 //! without the supervisor.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -39,7 +39,7 @@ impl KeptPlan {
     pub fn new(
         plan: LaunchPlan,
         passed: &[Rc<OwnedFd>],
-        environments: &mut Environments,
+        shared_environment: Rc<[u8]>,
         descriptor_limit: Option<DescriptorLimit>,
     ) -> Self {
         let mut strings = Vec::new();
@@ -62,7 +62,7 @@ impl KeptPlan {
             strings: strings.into(),
             program_end,
             arguments_end,
-            shared_environment: environments.one(&plan.shared_environment),
+            shared_environment,
             stdio,
             log_pipe: plan.log_pipe.clone(),
             context: context(plan, descriptor_limit),
@@ -118,19 +118,24 @@ fn context(plan: LaunchPlan, descriptor_limit: Option<DescriptorLimit>) -> Conte
     }
 }
 
-/// The shared parts of environments, each kept once however many plans have it.
-#[derive(Debug, Default)]
-pub(super) struct Environments(BTreeSet<Rc<[u8]>>);
+/// The shared parts of environments by the numbers that this supervisor gave them; each is kept once,
+/// however many plans have it.
+#[derive(Debug)]
+pub(super) struct Environments(BTreeMap<u32, Rc<[u8]>>);
+
+impl Default for Environments {
+    fn default() -> Self {
+        Self(BTreeMap::from([(0, Rc::from([]))]))
+    }
+}
 
 impl Environments {
-    fn one(&mut self, bytes: &[u8]) -> Rc<[u8]> {
-        if let Some(kept) = self.0.get(bytes) {
-            return Rc::clone(kept);
-        }
-        self.0.retain(|kept| Rc::strong_count(kept) > 1);
-        let kept: Rc<[u8]> = bytes.into();
-        self.0.insert(Rc::clone(&kept));
-        kept
+    pub fn set(&mut self, number: u32, variables: Vec<u8>) {
+        self.0.insert(number, variables.into());
+    }
+
+    pub fn get(&self, number: u32) -> Option<Rc<[u8]>> {
+        self.0.get(&number).cloned()
     }
 }
 
@@ -142,7 +147,7 @@ mod tests {
         LaunchPlan {
             program: b"/bin/echo".to_vec(),
             arguments: vec![b"echo".to_vec(), Vec::new(), b"b".to_vec()],
-            shared_environment: b"A=1\0".to_vec(),
+            shared_environment: 1,
             own_environment: b"B=2\0".to_vec(),
             stdio: [Stdio::Null, Stdio::LogWrite, Stdio::Passed(1)],
             log_pipe: None,
@@ -161,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_strings_come_back_as_execve_wants_them() {
-        let kept = KeptPlan::new(plan(), &[], &mut Environments::default(), None);
+        let kept = KeptPlan::new(plan(), &[], Rc::from(*b"A=1\0"), None);
         assert_eq!(kept.program(), c"/bin/echo");
         assert_eq!(kept.arguments(), b"echo\0\0b\0");
         assert_eq!(kept.environment(), [b"A=1\0", b"B=2\0"]);
@@ -171,22 +176,25 @@ mod tests {
     #[test]
     fn a_thousand_plans_share_one_environment_and_let_go_of_it() {
         let mut environments = Environments::default();
-        let kept: Vec<_> = (0..1000).map(|_| KeptPlan::new(plan(), &[], &mut environments, None)).collect();
+        environments.set(1, b"A=1\0".to_vec());
+        let one = |_| KeptPlan::new(plan(), &[], environments.get(1).unwrap(), None);
+        let kept: Vec<_> = (0..1000).map(one).collect();
         assert_eq!(Rc::strong_count(&kept[0].shared_environment), 1001);
         drop(kept);
-        environments.one(b"C=3\0");
-        assert_eq!(environments.0.len(), 1);
+        environments.set(1, b"C=3\0".to_vec());
+        assert_eq!(environments.get(1).as_deref(), Some(&b"C=3\0"[..]));
+        assert_eq!(environments.get(2), None);
     }
 
     #[test]
     fn our_own_descriptor_limit_is_not_passed_on_unless_the_service_has_its_own() {
         let own = Some(DescriptorLimit { soft: 1024, hard: 4096 });
-        let kept = KeptPlan::new(plan(), &[], &mut Environments::default(), own);
+        let kept = KeptPlan::new(plan(), &[], Rc::from([]), own);
         assert_eq!((kept.context.limits[0].soft, kept.context.limits[0].hard), (1024, 4096));
         let mut other = plan();
         let limit = crate::protocol::guardian::ResourceLimit { resource: DESCRIPTORS, soft: 5, hard: 6 };
         other.limits.push(limit);
-        let kept = KeptPlan::new(other, &[], &mut Environments::default(), own);
+        let kept = KeptPlan::new(other, &[], Rc::from([]), own);
         assert_eq!((kept.context.limits.len(), kept.context.limits[0].soft), (1, 5));
     }
 }

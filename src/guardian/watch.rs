@@ -120,6 +120,7 @@ impl Guardian {
         }
         loop {
             self.supervisor.start_if_due(&mut self.launcher, &self.place.listener);
+            self.launcher.disperse();
             let woken = self.wait(self.timeout());
             if woken.signals {
                 self.take_signals();

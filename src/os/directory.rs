@@ -3,11 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nix::dir::{Dir, Type};
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::libc;
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
@@ -56,19 +56,31 @@ impl Directory {
         Ok(Self(openat(&self.0, name, directory_flags(), Mode::empty())?))
     }
 
-    /// All entries but `.` and `..`, in no order.
+    /// All entries but `.` and `..`, in no order. To be asked once: a second time there is nothing left.
     pub fn entries(&self) -> io::Result<Vec<Entry>> {
-        let mut listing = Dir::openat(&self.0, ".", directory_flags(), Mode::empty())?;
         let mut entries = Vec::new();
-        for entry in listing.iter() {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                let kind = entry.file_type().map(kind_of_entry);
-                entries.push(Entry { name: OsStr::from_bytes(name).to_owned(), kind });
+        let mut block = [0; LISTING_BYTES];
+        loop {
+            let listed = self.next_entries(&mut block)?;
+            if listed.is_empty() {
+                return Ok(entries);
             }
+            each_entry(listed, |name, kind| {
+                if name != b"." && name != b".." {
+                    entries.push(Entry { name: OsStr::from_bytes(name).to_owned(), kind });
+                }
+            });
         }
-        Ok(entries)
+    }
+
+    /// By getdents64(2) itself: the library's reader opens the directory once more and takes 32 KiB for it.
+    fn next_entries<'a>(&self, block: &'a mut [u8; LISTING_BYTES]) -> io::Result<&'a [u8]> {
+        // SAFETY: the kernel writes at most as much as it is told there is room for.
+        let result = unsafe {
+            libc::syscall(libc::SYS_getdents64, self.0.as_raw_fd(), block.as_mut_ptr(), LISTING_BYTES)
+        };
+        let length = Errno::result(result)?;
+        Ok(block.get(..usize::try_from(length).unwrap_or(0)).unwrap_or_default())
     }
 
     /// Of the directory itself.
@@ -82,12 +94,27 @@ impl Directory {
     }
 
     /// Opens an entry (or an absolute path) for reading. A FIFO or a device is opened too, at once:
-    /// look at its facts before reading.
-    pub fn open_file(&self, name: &OsStr) -> io::Result<(File, FileFacts)> {
+    /// look at its facts before.
+    pub fn open_file(&self, name: &OsStr) -> io::Result<File> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        let file = File::from(openat(&self.0, name, flags, Mode::empty())?);
-        let facts = facts(&fstat(&file)?);
-        Ok((file, facts))
+        Ok(File::from(openat(&self.0, name, flags, Mode::empty())?))
+    }
+}
+
+/// Enough for the few entries of a service directory in one go.
+const LISTING_BYTES: usize = 4096;
+
+/// Where the parts of a `struct linux_dirent64` begin (getdents64(2)); the name ends in NUL.
+const LENGTH_AT: usize = 16;
+const TYPE_AT: usize = 18;
+const NAME_AT: usize = 19;
+
+fn each_entry(mut listed: &[u8], mut take: impl FnMut(&[u8], Option<FileKind>)) {
+    while let Some(length) = listed.get(LENGTH_AT..TYPE_AT) {
+        let length = usize::from(u16::from_ne_bytes([length[0], length[1]]));
+        let (Some(name), Some(kind)) = (listed.get(NAME_AT..length), listed.get(TYPE_AT)) else { return };
+        take(name.split(|byte| *byte == 0).next().unwrap_or_default(), kind_of_entry(*kind));
+        listed = listed.get(length..).unwrap_or_default();
     }
 }
 
@@ -95,15 +122,16 @@ fn directory_flags() -> OFlag {
     OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC
 }
 
-fn kind_of_entry(kind: Type) -> FileKind {
-    match kind {
-        Type::File => FileKind::Regular,
-        Type::Directory => FileKind::Directory,
-        Type::Symlink => FileKind::Link,
-        Type::Fifo => FileKind::Fifo,
-        Type::Socket => FileKind::Socket,
-        Type::CharacterDevice | Type::BlockDevice => FileKind::Device,
-    }
+fn kind_of_entry(kind: u8) -> Option<FileKind> {
+    Some(match kind {
+        libc::DT_REG => FileKind::Regular,
+        libc::DT_DIR => FileKind::Directory,
+        libc::DT_LNK => FileKind::Link,
+        libc::DT_FIFO => FileKind::Fifo,
+        libc::DT_SOCK => FileKind::Socket,
+        libc::DT_CHR | libc::DT_BLK => FileKind::Device,
+        _ => return None,
+    })
 }
 
 // The widths of these fields differ between the architectures.
@@ -131,4 +159,26 @@ fn facts(stat: &FileStat) -> FileFacts {
 /// Whether what this process starts or reads has root's powers.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thousand_entries_with_long_names_are_all_listed_with_their_kinds() {
+        let place = tempfile::tempdir().unwrap();
+        let name = |number: usize| format!("{number}{}", "x".repeat(200));
+        for number in 0..1000 {
+            std::fs::write(place.path().join(name(number)), "").unwrap();
+        }
+        std::fs::create_dir(place.path().join("inner")).unwrap();
+        let mut entries = Directory::open(place.path()).unwrap().entries().unwrap();
+        entries.sort_by_key(|entry| entry.name.clone());
+        let inner = entries.pop().unwrap();
+        assert_eq!((inner.name, inner.kind), ("inner".into(), Some(FileKind::Directory)));
+        let mut names: Vec<OsString> = (0..1000).map(|number| name(number).into()).collect();
+        names.sort();
+        assert!(entries.iter().map(|entry| &entry.name).eq(&names));
+    }
 }

@@ -1,13 +1,14 @@
 //! Being told of changes in directories: inotify(7).
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IoSlice};
 use std::ops::BitOr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, WatchDescriptor};
+use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair};
 
 /// The watches of one reader. Reading never blocks; wait with poll.
 #[derive(Debug)]
@@ -103,6 +104,26 @@ impl Inotify {
                 Err(errno) => return Err(errno.into()),
             }
         }
+    }
+}
+
+/// Closing the last descriptor of a watch waits until the kernel is done with all that was watched:
+/// some ten milliseconds, which an end that somebody waits for has not got. A descriptor that is under
+/// way in a socket which only that message itself keeps open is garbage (unix(7)), and is closed by the
+/// kernel's collector in its own time.
+fn leave_to_collector(watch: BorrowedFd<'_>) -> io::Result<()> {
+    let (inside, outside) =
+        socketpair(AddressFamily::Unix, SockType::Datagram, None, SockFlag::SOCK_CLOEXEC)?;
+    let rights = [watch.as_raw_fd(), inside.as_raw_fd()];
+    let message = [ControlMessage::ScmRights(&rights)];
+    sendmsg::<()>(outside.as_raw_fd(), &[IoSlice::new(b"x")], &message, MsgFlags::MSG_DONTWAIT, None)?;
+    Ok(())
+}
+
+impl Drop for Inotify {
+    fn drop(&mut self) {
+        // If that cannot be had, closing takes its time.
+        leave_to_collector(self.0.as_fd()).err();
     }
 }
 

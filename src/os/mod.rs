@@ -28,6 +28,7 @@ pub mod priority;
 pub mod private_directory;
 pub mod proc_fs;
 pub mod process;
+pub mod processors;
 pub mod replace;
 pub mod resource;
 pub mod seqpacket;

@@ -27,10 +27,15 @@ pub struct ProcessStat {
     pub start_ticks: u64,
 }
 
+/// A command of 64 bytes at most and 51 numbers of 20 digits, all given by one read.
+const STAT_BYTES_MAX: usize = 1536;
+
 /// Reads /proc/PID/stat. NotFound when there is no such process.
 pub fn stat(pid: i32) -> io::Result<ProcessStat> {
-    let text = fs::read(format!("/proc/{pid}/stat"))?;
-    parse_stat(&String::from_utf8_lossy(&text)).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    let mut text = [0; STAT_BYTES_MAX];
+    let length = fs::File::open(format!("/proc/{pid}/stat"))?.read(&mut text)?;
+    let text = String::from_utf8_lossy(text.get(..length).unwrap_or_default());
+    parse_stat(&text).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
 fn parse_stat(text: &str) -> Option<ProcessStat> {
@@ -80,9 +85,18 @@ pub fn children(pid: i32) -> Vec<i32> {
 }
 
 fn read_children<P: AsRef<std::path::Path>>(path: &P) -> io::Result<Vec<i32>> {
-    let mut text = String::new();
-    fs::File::open(path)?.read_to_string(&mut text)?;
-    Ok(text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+    let mut file = fs::File::open(path)?;
+    // Most have none: then the first read says so, and there is nothing to allocate.
+    let mut text = Vec::new();
+    let mut block = [0; 4096];
+    loop {
+        match file.read(&mut block)? {
+            0 => break,
+            length => text.extend_from_slice(block.get(..length).unwrap_or_default()),
+        }
+    }
+    let words = text.split(u8::is_ascii_whitespace).filter_map(|word| std::str::from_utf8(word).ok());
+    Ok(words.filter_map(|pid| pid.parse().ok()).collect())
 }
 
 /// A process and all that descend from it, parents before children.

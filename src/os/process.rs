@@ -90,6 +90,16 @@ pub fn kill_group(group: i32, signal: i32) -> io::Result<()> {
     Ok(())
 }
 
+/// To the group that the process `leader`, which is not us, leads.
+pub fn kill_own_group(leader: i32, signal: i32) -> io::Result<()> {
+    if leader <= 1 {
+        return Err(Errno::ESRCH.into());
+    }
+    // SAFETY: takes no memory.
+    Errno::result(unsafe { libc::kill(-leader, signal) })?;
+    Ok(())
+}
+
 /// Nobody is left in it. In doubt (no permission to signal them), somebody is; of our own group and
 /// that of init, nobody is meant.
 pub fn group_is_empty(group: i32) -> bool {

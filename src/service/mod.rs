@@ -35,26 +35,48 @@ pub use reference::reference;
 pub use show::Shown;
 
 use crate::lifecycle::Name;
-use assemble::{Part, examine};
+use assemble::{Examined, Part, examine};
 use reading::Reading;
 
-/// Reads a service directory (an absolute path). Warnings are no obstacle: see `check`.
-pub fn read(directory: &Path, name: &Name) -> Result<Definition, Problems> {
-    whole(directory, name, Part::Service)
+/// Directories inside a service directory whose files belong to the definition.
+const INNER: [&str; 3] = ["service.d", "env", "log"];
+
+/// What one look at a service directory gives.
+#[derive(Debug)]
+pub struct Read {
+    pub service: Result<Definition, Problems>,
+    /// Of its own logger, when it has one: an executable `log/run`, with a `service.toml`, `down` and
+    /// `env/` of its own beside it. Named `web/log`, its directory is `web/log`.
+    pub logger: Result<Option<Definition>, Problems>,
+    /// Those directories inside that hold parts of the definition and are there.
+    pub inner: Vec<&'static str>,
 }
 
-/// Reads the logger of a service, when it has one: an executable `log/run`, with a `service.toml`,
-/// `down` and `env/` of its own beside it. Named `web/log`, its directory is `web/log`.
-pub fn read_logger(service_directory: &Path, name: &Name) -> Result<Option<Definition>, Problems> {
+/// Reads a service directory (an absolute path). Warnings are no obstacle: see `check`.
+pub fn read(directory: &Path, name: &Name) -> Read {
+    let examined = match examine(directory, Part::Service) {
+        Ok(examined) => examined,
+        Err(problem) => {
+            // Nothing is known of its logger: no news is not that there is none.
+            let logger = Err(Problems(Vec::new()));
+            return Read { service: Err(Problems(vec![problem])), logger, inner: Vec::new() };
+        }
+    };
+    let inner: Vec<&str> = INNER.into_iter().filter(|inner| examined.reading.has(inner)).collect();
+    let logger = if inner.contains(&"log") { read_logger(directory, name) } else { Ok(None) };
+    Read { service: definition(examined, name, Part::Service), logger, inner }
+}
+
+fn read_logger(service_directory: &Path, name: &Name) -> Result<Option<Definition>, Problems> {
     let directory = service_directory.join("log");
     if directory.join("run").symlink_metadata().is_err() {
         return Ok(None);
     }
-    whole(&directory, &name.logger(), Part::Logger).map(Some)
+    let examined = examine(&directory, Part::Logger).map_err(|problem| Problems(vec![problem]))?;
+    definition(examined, &name.logger(), Part::Logger).map(Some)
 }
 
-fn whole(directory: &Path, name: &Name, part: Part) -> Result<Definition, Problems> {
-    let examined = examine(directory, part).map_err(|problem| Problems(vec![problem]))?;
+fn definition(examined: Examined, name: &Name, part: Part) -> Result<Definition, Problems> {
     match examined.into_definition(name, part) {
         (Some(definition), _) => Ok(definition),
         (None, problems) => Err(problems),

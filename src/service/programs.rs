@@ -55,7 +55,7 @@ pub fn check_kind(shown: &Path, facts: &FileFacts) -> Result<(), Fault> {
 }
 
 fn read_head(directory: &Directory, name: &Path) -> io::Result<Vec<u8>> {
-    let (file, _) = directory.open_file(name.as_os_str())?;
+    let file = directory.open_file(name.as_os_str())?;
     let mut head = Vec::with_capacity(HEAD_BYTES as usize);
     file.take(HEAD_BYTES).read_to_end(&mut head)?;
     Ok(head)

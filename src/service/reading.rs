@@ -208,8 +208,9 @@ impl Reading {
             return Ok(Err(format!("is {}, not a file", kind_in_words(facts.kind))));
         }
         self.warn_of_writers(name, facts);
-        let (file, _) = self.directory.open_file(name.as_os_str())?;
-        let mut bytes = Vec::new();
+        let file = self.directory.open_file(name.as_os_str())?;
+        // With room for one more than it had: the second read is the one that finds the end.
+        let mut bytes = Vec::with_capacity(usize::try_from(facts.bytes.min(FILE_BYTES_MAX)).unwrap_or(0) + 1);
         file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Ok(Err("is larger than 1 MiB and is not read".into()));

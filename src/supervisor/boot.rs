@@ -7,10 +7,11 @@ use std::os::fd::OwnedFd;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use serde::{Deserialize, Serialize};
 
+use super::directories::Directories;
 use super::event_loop::{Supervisor, now};
 use super::inbox::{INBOX_INPUTS_MAX, Input};
 use super::link::GuardianLink;
-use super::{CONTROL_DESCRIPTOR, GUARDIAN_DESCRIPTOR, Setup, directories};
+use super::{CONTROL_DESCRIPTOR, GUARDIAN_DESCRIPTOR, Setup};
 use crate::control::Server;
 use crate::lifecycle::{Event, Exit, Main, Memory, Name, Pid, Signal, StateWord, Wanted};
 use crate::logger::{ConsoleSetup, Logger, LoggerSetup};
@@ -32,6 +33,7 @@ pub struct Handover {
     pub link: GuardianLink,
     pub server: Server,
     pub logger: Logger,
+    pub directories: Directories,
     pub inbox: Receiver<Input>,
     /// The guardian's first words, with the beginning of its table.
     pub welcome: Input,
@@ -83,17 +85,29 @@ pub fn take_over(setup: Setup) -> Result<Handover, String> {
     drop(spare);
     let (guardian, supervisors_started) = welcomed(&welcome)?;
     let mut remarks = Vec::new();
-    if let Err(error) = directories::watch(&setup.services_dir, sender.clone()) {
+    let directories = Directories::watch(&setup.services_dir, sender.clone()).unwrap_or_else(|error| {
         remarks.push(format!(
             "cannot watch {}: {error}; run `svc rescan` after edits",
             setup.services_dir.display()
         ));
-    }
+        Directories::default()
+    });
     let logger = start_logger(&setup, supervisors_started > 1, sender.clone())?;
     let server = start_server(listener, sender.clone())?;
     // Last: it takes a descriptor for every log there is.
     link.listen(sender).map_err(|error| format!("cannot start a thread: {error}"))?;
-    Ok(Handover { setup, link, server, logger, inbox, welcome, guardian, supervisors_started, remarks })
+    Ok(Handover {
+        setup,
+        link,
+        server,
+        logger,
+        directories,
+        inbox,
+        welcome,
+        guardian,
+        supervisors_started,
+        remarks,
+    })
 }
 
 /// The guardian's pid and how many supervisors it has started, from its first words.

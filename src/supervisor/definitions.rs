@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::event_loop::{Service, Supervisor};
-use super::inbox::DirectoryNews;
 use crate::lifecycle::{Backoff, Event, Kind, Name, Policy, Restart, Scope, Signal, StopStep};
+use crate::os::inotify;
 use crate::protocol::guardian::{Child, Order, Role};
 use crate::service::{self, Definition, Listed, LogSettings, Problems};
 
@@ -21,26 +21,33 @@ pub struct Rescanned {
 }
 
 impl Supervisor {
-    pub fn take_directory_news(&mut self, news: DirectoryNews) {
-        match news {
-            DirectoryNews::Listing => {
-                self.compare_listing();
+    pub fn take_directory_events(&mut self, events: Vec<inotify::Event>) {
+        let touched = self.directories.understand(events);
+        if touched.listing {
+            self.compare_listing();
+        }
+        for name in touched.names {
+            if self.services.contains_key(&name) {
+                self.reread(&name);
             }
-            DirectoryNews::Touched { names } => {
-                for name in names {
-                    if self.services.contains_key(&name) {
-                        self.reread(&name);
-                    }
-                }
-            }
-            DirectoryNews::Blind { path, why } => {
-                let remark = format!(
-                    "cannot watch {}: {why}; new and changed directories are seen by `svc rescan`",
-                    path.display()
-                );
-                self.say(&remark);
-                self.remarks.push(remark);
-            }
+        }
+    }
+
+    pub fn look_for_folder(&mut self) {
+        if self.directories.look() {
+            self.rescan();
+        }
+    }
+
+    /// Says what of the directories is not watched.
+    fn tell_blindness(&mut self) {
+        if let Some((path, error)) = self.directories.take_trouble() {
+            let remark = format!(
+                "cannot watch {}: {error}; new and changed directories are seen by `svc rescan`",
+                path.display()
+            );
+            self.say(&remark);
+            self.remarks.push(remark);
         }
     }
 
@@ -125,6 +132,8 @@ impl Supervisor {
     /// Reads a directory again when it changed. True when it did.
     pub fn reread(&mut self, name: &Name) -> bool {
         let directory = self.setup.services_dir.join(name.as_str());
+        // Another directory may have taken the place of the one that was watched.
+        self.directories.watch_service(name);
         let fingerprint = service::fingerprint(&directory);
         let Some(known) = self.services.get(name) else { return false };
         if known.fingerprint == fingerprint && known.problems.is_empty() {
@@ -152,8 +161,15 @@ impl Supervisor {
     /// Reads the directory and tells the life-cycle, or keeps the problems.
     pub fn read_service(&mut self, name: &Name) {
         let directory = self.setup.services_dir.join(name.as_str());
-        let read = service::read(&directory, name);
-        let logger = service::read_logger(&directory, name);
+        self.directories.watch_service(name);
+        let mut read = service::read(&directory, name);
+        let new_watches = read.inner.iter().filter(|inner| self.directories.watch_inner(name, inner)).count();
+        if new_watches > 0 {
+            // They were not watched while they were read.
+            read = service::read(&directory, name);
+        }
+        self.tell_blindness();
+        let service::Read { service: read, logger, .. } = read;
         let service = self.services.entry(name.clone()).or_default();
         service.fingerprint = match &read {
             Ok(definition) => definition.fingerprint,

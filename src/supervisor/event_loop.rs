@@ -1,6 +1,7 @@
 //! The supervisor's main thread: one input at a time, events into the life-cycle, actions out.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::Setup;
 use super::boot::{self, Handover};
+use super::directories::Directories;
 use super::history::History;
 use super::inbox::Input;
 use super::launch::Planner;
@@ -64,6 +66,7 @@ pub struct Supervisor {
     pub link: GuardianLink,
     pub server: Server,
     pub logger: Logger,
+    pub directories: Directories,
     pub planner: Planner,
     pub forest: Forest,
     pub guardian: Pid,
@@ -116,8 +119,8 @@ pub fn run(setup: Setup) -> i32 {
 
 impl Supervisor {
     fn new(handover: Handover) -> Self {
-        let Handover { setup, link, server, logger, inbox, welcome, guardian, supervisors_started, remarks } =
-            handover;
+        let Handover { setup, link, server, logger, directories, .. } = handover;
+        let Handover { inbox, welcome, guardian, supervisors_started, remarks, .. } = handover;
         let own = Pid(crate::os::own::pid());
         Self {
             planner: Planner::new(setup.place),
@@ -128,6 +131,7 @@ impl Supervisor {
             link,
             server,
             logger,
+            directories,
             forest: Forest::new(guardian, own),
             guardian,
             own,
@@ -182,7 +186,8 @@ impl Supervisor {
 
     fn next_input(&self) -> Result<Input, RecvTimeoutError> {
         let looks = self.later_looks.values().map(|look| look.at);
-        match looks.chain(self.core.next_deadline()).chain(self.pipes_again).chain(self.tidy_at).min() {
+        let own = self.pipes_again.into_iter().chain(self.tidy_at).chain(self.directories.next_look());
+        match looks.chain(self.core.next_deadline()).chain(own).min() {
             None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(deadline) => self.inbox.recv_timeout(deadline.since(now())),
         }
@@ -198,7 +203,7 @@ impl Supervisor {
             }
             Input::Client(incoming) => self.take_client(incoming),
             Input::Logger(fact) => self.take_fact(fact),
-            Input::Directories(news) => self.take_directory_news(news),
+            Input::Directories(events) => self.take_directory_events(events),
         }
     }
 
@@ -206,6 +211,7 @@ impl Supervisor {
         self.forest.look_anew();
         self.step(Event::Tick);
         self.ask_for_pipes();
+        self.look_for_folder();
         if self.tidy_at.is_some_and(|at| at <= now()) {
             self.tidy_at = None;
             memory::give_back();
@@ -234,11 +240,20 @@ impl Supervisor {
         while let Some(event) = self.events.pop_front() {
             self.core.step(now(), event, &mut actions);
             for action in actions.drain(..) {
+                // What is remembered of a service is the last that is ordered of it.
+                let complete = matches!(action, Action::Remember { .. });
                 self.perform(action);
+                if complete {
+                    self.flush_when_large();
+                }
             }
-            if let Err(error) = self.link.flush_when_large() {
-                self.orders_failed(&error);
-            }
+            self.flush_when_large();
+        }
+    }
+
+    fn flush_when_large(&mut self) {
+        if let Err(error) = self.link.flush_when_large() {
+            self.orders_failed(&error);
         }
     }
 
@@ -295,6 +310,8 @@ impl Supervisor {
         if self.ended {
             boot::dismiss_guardian(&mut self.link, &self.inbox);
         }
+        // The kernel takes all of it back at once; nobody waits until we have.
+        mem::forget((self.services, self.core, self.directories));
         0
     }
 }

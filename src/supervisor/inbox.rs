@@ -1,11 +1,10 @@
 //! Everything that can reach the supervisor's main thread, in one channel.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 
 use crate::control::Incoming;
-use crate::lifecycle::Name;
 use crate::logger::Fact;
+use crate::os::inotify;
 use crate::protocol::guardian::Report;
 
 /// How many inputs may wait. A thread that finds it full waits, but for the control server, which
@@ -25,16 +24,6 @@ pub enum Input {
     },
     Client(Incoming),
     Logger(Fact),
-    Directories(DirectoryNews),
-}
-
-/// What the watch on the service directories saw, after things had calmed down.
-#[derive(Debug)]
-pub enum DirectoryNews {
-    /// Something happened in these service directories.
-    Touched { names: Vec<Name> },
-    /// Entries came or went: list the folder again.
-    Listing,
-    /// The kernel does not let us watch.
-    Blind { path: PathBuf, why: String },
+    /// What happened in the service directories, after things had calmed down.
+    Directories(Vec<inotify::Event>),
 }

@@ -1,12 +1,12 @@
 //! A definition becomes a launch plan: users, paths, environment and files are looked up here, so
 //! that the child has nothing left to do but system calls.
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::environment::Environments;
 use super::place::Place;
 use super::words::io_failure;
 use crate::lifecycle::{Exit, Pid};
@@ -17,28 +17,7 @@ use crate::os::{own, process};
 use crate::protocol::guardian::{Identity, LaunchPlan, ResourceLimit, Scheduler, Stdio};
 use crate::service::{Context, Definition, Input, LogTarget, Output, Program};
 
-/// PATH where nothing else says so, as a login of root has it on Debian.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 const UMASK: u32 = 0o022;
-
-/// Names the service in its own environment. Processes that leave the service's session are found
-/// again by it.
-pub const MARK: &str = "SVC_SERVICE";
-
-/// Never passed on: they belong to svc's own relation with what started it.
-const NOT_INHERITED: [&str; 8] = [
-    "NOTIFY_SOCKET",
-    "LISTEN_PID",
-    "LISTEN_FDS",
-    "LISTEN_FDNAMES",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-    "SHLVL",
-    "_",
-];
-
-type Variables = BTreeMap<OsString, OsString>;
 
 /// Which process of the service is to be planned.
 #[derive(Clone, Copy, Debug)]
@@ -58,37 +37,30 @@ pub struct Planned {
 /// What stays the same for all launches.
 #[derive(Debug)]
 pub struct Planner {
-    place: Place,
-    inherited: Variables,
-    /// The user that svc runs as.
-    own: Option<User>,
+    pub environments: Environments,
 }
 
 impl Planner {
     pub fn new(place: Place) -> Self {
-        let mut inherited: Variables = std::env::vars_os().collect();
-        for key in NOT_INHERITED {
-            inherited.remove(OsStr::new(key));
-        }
-        Self { place, inherited, own: users::user(&own::uid().to_string()).ok().flatten() }
+        Self { environments: Environments::new(place) }
     }
 
     /// Errors are in words: what cannot be looked up or opened.
-    pub fn plan(&self, definition: &Definition, purpose: Purpose) -> Result<Planned, String> {
+    pub fn plan(&mut self, definition: &Definition, purpose: Purpose) -> Result<Planned, String> {
         let context = &definition.context;
         let user = look_up_user(context)?;
         let working_directory = working_directory(definition, purpose);
         let root = context.root.as_ref().filter(|_| !matches!(purpose, Purpose::Finish { .. }));
-        let (shared, own) = self.environment(definition, user.as_ref(), &working_directory, purpose);
-        let (program, arguments) = program(definition, purpose, path_of(&own, &shared))?;
+        let environment = self.environments.of(definition, user.as_ref(), &working_directory, purpose);
+        let (program, arguments) = program(definition, purpose, &environment.path)?;
         let mut descriptors = Vec::new();
         let stdio = stdio(definition, purpose, &mut descriptors)?;
         let logs = stdio.iter().any(|stdio| matches!(stdio, Stdio::LogWrite | Stdio::LogRead));
         let plan = LaunchPlan {
             program,
             arguments,
-            shared_environment: block(&shared),
-            own_environment: block(&own),
+            shared_environment: environment.shared,
+            own_environment: environment.own,
             stdio,
             log_pipe: logs
                 .then(|| definition.name.logged_service().unwrap_or_else(|| definition.name.clone())),
@@ -112,66 +84,6 @@ impl Planner {
         };
         Ok(Planned { plan, descriptors })
     }
-
-    /// The part that many services share, and the service's own. No key is in both.
-    fn environment(
-        &self,
-        definition: &Definition,
-        user: Option<&User>,
-        working_directory: &Path,
-        purpose: Purpose,
-    ) -> (Variables, Variables) {
-        let context = &definition.context;
-        let inherits = context.inherit_env.unwrap_or(self.place.inherits_environment());
-        let mut shared = if inherits { self.inherited.clone() } else { Variables::new() };
-        shared.entry("PATH".into()).or_insert_with(|| PATH.into());
-        if !inherits {
-            shared.insert(
-                "LANG".into(),
-                self.inherited.get(OsStr::new("LANG")).cloned().unwrap_or("C.UTF-8".into()),
-            );
-        }
-        if let Some(user) = user.or(self.own.as_ref().filter(|_| !inherits)) {
-            shared.insert("HOME".into(), user.home.clone().into());
-            shared.insert("USER".into(), user.name.clone().into());
-            shared.insert("LOGNAME".into(), user.name.clone().into());
-            shared.insert("SHELL".into(), user.shell.clone().into());
-        }
-        let mut own = Variables::new();
-        own.insert(MARK.into(), definition.name.as_str().into());
-        own.insert("PWD".into(), working_directory.into());
-        if let Purpose::Finish { main, .. } | Purpose::Reload { main } = purpose {
-            own.insert("MAINPID".into(), main.0.to_string().into());
-        }
-        shared.remove(OsStr::new("OLDPWD"));
-        for (key, value) in &context.env {
-            own.remove(OsStr::new(key));
-            if let Some(value) = value {
-                own.insert(key.into(), value.into());
-            }
-            shared.remove(OsStr::new(key));
-        }
-        for key in own.keys() {
-            shared.remove(key);
-        }
-        (shared, own)
-    }
-}
-
-fn path_of<'a>(own: &'a Variables, shared: &'a Variables) -> &'a OsStr {
-    let path = OsStr::new("PATH");
-    own.get(path).or_else(|| shared.get(path)).map_or(OsStr::new(PATH), OsString::as_os_str)
-}
-
-fn block(variables: &Variables) -> Vec<u8> {
-    let mut block = Vec::new();
-    for (key, value) in variables {
-        block.extend_from_slice(key.as_bytes());
-        block.push(b'=');
-        block.extend_from_slice(value.as_bytes());
-        block.push(0);
-    }
-    block
 }
 
 /// A run script works in its own directory, under the name by which it is linked, as under runit.

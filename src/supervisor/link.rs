@@ -10,15 +10,16 @@ use super::inbox::Input;
 use crate::os::seqpacket;
 use crate::protocol::guardian::{Order, decode_reports, encode_orders};
 
-/// A batch is sent when it has grown to this. Smaller than the largest datagram, so that one more
-/// order of usual size always fits.
-const BATCH_BYTES: usize = 32 * 1024;
+/// A batch is sent when it has grown to this: some twenty services, so that the guardian works on
+/// them while the next are prepared. Far smaller than the largest datagram, so that one more order
+/// always fits.
+const BATCH_BYTES: usize = 4 * 1024;
 
 /// More passed descriptors than this do not fit in one datagram.
 const BATCH_DESCRIPTORS: usize = 200;
 
-/// Sends orders. Orders of one step of the life-cycle travel in one datagram, so that a supervisor
-/// that dies in between leaves either all of them or none.
+/// Sends orders. What one step of the life-cycle orders of one service travels in one datagram, so
+/// that a supervisor that dies in between leaves either all of it or nothing.
 #[derive(Debug)]
 pub struct GuardianLink {
     socket: OwnedFd,
@@ -41,7 +42,7 @@ impl GuardianLink {
         u8::try_from(self.descriptors.len() - 1).unwrap_or(u8::MAX)
     }
 
-    /// Call between two steps: sends when the batch is large.
+    /// Call between two services: sends when the batch is large.
     pub fn flush_when_large(&mut self) -> io::Result<()> {
         if self.pending.len() >= BATCH_BYTES || self.descriptors.len() >= BATCH_DESCRIPTORS {
             return self.flush();

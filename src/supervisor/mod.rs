@@ -8,6 +8,7 @@
 mod boot;
 mod definitions;
 mod directories;
+mod environment;
 mod event_loop;
 mod history;
 mod inbox;

@@ -67,6 +67,9 @@ impl Supervisor {
 
     fn order_launch(&mut self, child: Child, planned: Planned) {
         let Planned { mut plan, descriptors } = planned;
+        for (number, variables) in self.planner.environments.take_untold() {
+            self.link.push(Order::Environment { number, variables });
+        }
         if let Some(logged) = &plan.log_pipe {
             let service = self.services.entry(logged.clone()).or_default();
             if !std::mem::replace(&mut service.pipe_asked, true) {

@@ -222,6 +222,7 @@ impl Supervisor {
         let event = if self.core.shutting_down() {
             Event::Hurry
         } else {
+            self.directories.end();
             Event::Shutdown { budget: self.setup.place.shutdown_budget() }
         };
         self.step(event);

@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::launch::MARK;
+use super::environment::MARK;
 use crate::lifecycle::{Name, Pid, TreeFound};
 use crate::os::pidfd::ProcessHandle;
-use crate::os::proc_fs;
+use crate::os::proc_fs::{self, ProcessStat};
 
 /// Looks at the processes of this machine on behalf of the supervisor.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ pub struct Forest {
     undecided: BTreeSet<i32>,
     /// Orphans that have no environment for good, so that nobody waits for them again.
     nameless: BTreeSet<i32>,
-    /// The guardian's children as last listed; good until the next news.
-    listed: Option<Vec<i32>>,
+    /// The living orphans as last listed; good until the next news.
+    listed: Option<Vec<ProcessStat>>,
 }
 
 impl Forest {
@@ -49,6 +49,7 @@ impl Forest {
     /// A child of the guardian is running for this service.
     pub fn planted(&mut self, pid: Pid, name: &Name) {
         self.orphans.remove(&pid.0);
+        self.strike_off(pid);
         self.children.insert(pid.0, name.clone());
     }
 
@@ -56,6 +57,13 @@ impl Forest {
         self.children.remove(&pid.0);
         self.orphans.remove(&pid.0);
         self.nameless.remove(&pid.0);
+        self.strike_off(pid);
+    }
+
+    fn strike_off(&mut self, pid: Pid) {
+        if let Some(listed) = &mut self.listed {
+            listed.retain(|orphan| orphan.pid != pid.0);
+        }
     }
 
     /// Who is left of `name` now that its main process `main` has gone.
@@ -127,17 +135,16 @@ impl Forest {
     }
 
     /// The living orphans that came from `name`.
-    fn orphans_of(&mut self, name: &Name, main: Pid) -> Vec<(i32, proc_fs::ProcessStat)> {
+    fn orphans_of(&mut self, name: &Name, main: Pid) -> Vec<(i32, ProcessStat)> {
         self.undecided.clear();
-        let listed = self.listed.get_or_insert_with(|| proc_fs::children(self.guardian));
-        let unknown =
-            listed.iter().copied().filter(|pid| *pid != self.own && !self.children.contains_key(pid));
+        let listed = self.listed.get_or_insert_with(|| {
+            let children = proc_fs::children(self.guardian).into_iter();
+            let unknown = children.filter(|pid| *pid != self.own && !self.children.contains_key(pid));
+            unknown.filter_map(|pid| proc_fs::stat(pid).ok()).filter(is_living).collect()
+        });
         let mut found = Vec::new();
-        for orphan in unknown.collect::<Vec<_>>() {
-            let Ok(stat) = proc_fs::stat(orphan) else { continue };
-            if stat.state == 'Z' || stat.state == 'X' {
-                continue;
-            }
+        for stat in listed {
+            let orphan = stat.pid;
             let known = self.orphans.get(&orphan).map(|owner| owner == name);
             let by_number = known.or((stat.sid == main.0 || stat.pgid == main.0).then_some(true));
             let ours = by_number.or_else(|| proc_fs::environment_has(orphan, &format!("{MARK}={name}")));
@@ -147,7 +154,7 @@ impl Forest {
             let ours = ours.unwrap_or(false);
             if ours {
                 self.orphans.insert(orphan, name.clone());
-                found.push((orphan, stat));
+                found.push((orphan, stat.clone()));
             }
         }
         found
@@ -192,5 +199,9 @@ impl Forest {
 }
 
 fn is_alive(pid: i32) -> bool {
-    proc_fs::stat(pid).is_ok_and(|stat| stat.state != 'Z' && stat.state != 'X')
+    proc_fs::stat(pid).is_ok_and(|stat| is_living(&stat))
+}
+
+fn is_living(stat: &ProcessStat) -> bool {
+    stat.state != 'Z' && stat.state != 'X'
 }

@@ -242,16 +242,14 @@ fn a_log_pipe_ends_only_when_it_is_told_to() {
 
 fn a_thousand_children_in_one_datagram() {
     let mut stage = Stage::new();
-    let shared: Vec<u8> = (0..40).flat_map(|n| format!("VARIABLE_{n}=some value\0").into_bytes()).collect();
-    let orders: Vec<Order> = (0..1000)
-        .map(|n| {
-            let log_pipe = Some(name(&format!("s{n}")));
-            launch(
-                &format!("s{n}"),
-                &LaunchPlan { log_pipe, shared_environment: shared.clone(), ..plan(LONG) },
-            )
-        })
-        .collect();
+    let variables: Vec<u8> =
+        (0..40).flat_map(|n| format!("VARIABLE_{n}=some value\0").into_bytes()).collect();
+    let launches = (0..1000).map(|n| {
+        let log_pipe = Some(name(&format!("s{n}")));
+        launch(&format!("s{n}"), &LaunchPlan { log_pipe, shared_environment: 7, ..plan(LONG) })
+    });
+    let orders: Vec<Order> =
+        std::iter::once(Order::Environment { number: 7, variables }).chain(launches).collect();
     stage.order(&orders);
     let pids: std::collections::BTreeSet<Pid> = (0..1000).map(|_| stage.started()).collect();
     assert_eq!(pids.len(), 1000);

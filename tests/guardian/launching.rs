@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use svc::protocol::guardian::{
-    Identity, LaunchFailure, LaunchPlan, LaunchStep, ResourceLimit, Scheduler, Stdio,
+    Identity, LaunchFailure, LaunchPlan, LaunchStep, Order, ResourceLimit, Scheduler, Stdio,
 };
 
 use super::Test;
@@ -37,9 +37,13 @@ fn a_program_gets_a_clean_context_from_a_hostile_caller() {
     assert_eq!(descriptors, "0\n1\n2\n3\n");
     assert_eq!(stage.output_of(shell("cat; readlink /proc/$$/fd/0")), "/dev/null\n");
     assert_eq!(stage.output_of(shell("ulimit -Sn")), limit_of_ours());
-    let environment = stage
-        .output_of(LaunchPlan { own_environment: b"A=1\0B=two words\0".to_vec(), ..plan(&["/usr/bin/env"]) });
-    assert_eq!(environment, "PATH=/usr/local/bin:/usr/bin:/bin\nA=1\nB=two words\n");
+    stage.order(&[Order::Environment { number: 3, variables: b"A=1\0B=two words\0".to_vec() }]);
+    let environment = stage.output_of(LaunchPlan {
+        shared_environment: 3,
+        own_environment: b"C=\0".to_vec(),
+        ..plan(&["/usr/bin/env"])
+    });
+    assert_eq!(environment, "A=1\nB=two words\nC=\n");
 }
 
 /// The guardian raises its own, but not that of the programs.

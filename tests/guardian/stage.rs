@@ -301,8 +301,8 @@ pub fn plan(arguments: &[&str]) -> LaunchPlan {
     LaunchPlan {
         program: arguments[0].as_bytes().to_vec(),
         arguments: arguments.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
-        shared_environment: b"PATH=/usr/local/bin:/usr/bin:/bin\0".to_vec(),
-        own_environment: Vec::new(),
+        shared_environment: 0,
+        own_environment: b"PATH=/usr/local/bin:/usr/bin:/bin\0".to_vec(),
         stdio: [Stdio::Null, Stdio::LogWrite, Stdio::LogWrite],
         log_pipe: Some(name("p")),
         controlling_terminal: false,

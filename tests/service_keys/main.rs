@@ -53,7 +53,7 @@ impl Web {
     }
 
     fn read(&self) -> Definition {
-        service::read(&self.directory, &name()).unwrap_or_else(|problems| panic!("{problems}"))
+        service::read(&self.directory, &name()).service.unwrap_or_else(|problems| panic!("{problems}"))
     }
 
     fn shown(&self, key: &str) -> (String, String) {
@@ -142,7 +142,7 @@ fn a_command_stands_instead_of_run() {
         assert!(matches!(web.read().program, Program::Command(_)), "{found}");
     }
     web.file("service.toml", "command = [\"start-run\"]\nenv = { PATH = \"/nowhere\" }");
-    assert!(service::read(&web.directory, &name()).is_err());
+    assert!(service::read(&web.directory, &name()).service.is_err());
     web.file(
         "service.toml",
         format!("command = [\"start-run\"]\nenv.PATH = \"{}\"", web.directory.display()),
@@ -255,14 +255,14 @@ fn runit_and_s6_directories_are_taken_as_they_are() {
     }
     assert_eq!(service::check(&web.directory).to_string(), "");
     assert!(!web.read().has_logger);
-    assert_eq!(service::read_logger(&web.directory, &name()), Ok(None));
+    assert_eq!(service::read(&web.directory, &name()).logger, Ok(None));
 }
 
 #[test]
 fn a_logger_is_a_service_of_its_own() {
     let web = Web::new();
     web.file("log/run", "#!/bin/sh\nexec svlogd -tt ./main\n");
-    let logger = service::read_logger(&web.directory, &name()).unwrap().unwrap();
+    let logger = service::read(&web.directory, &name()).logger.unwrap().unwrap();
     assert!(web.read().has_logger);
     assert_eq!(logger.name, name().logger());
     assert_eq!(logger.directory, web.directory.join("log"));
@@ -270,7 +270,7 @@ fn a_logger_is_a_service_of_its_own() {
     assert_eq!((&logger.context.stdout, &logger.context.stderr), (&Output::Inherit, &Output::Inherit));
     web.file("log/down", "");
     web.file("log/service.toml", "stop = \"INT\"");
-    let logger = service::read_logger(&web.directory, &name()).unwrap().unwrap();
+    let logger = service::read(&web.directory, &name()).logger.unwrap().unwrap();
     assert!(!logger.policy.enabled);
     assert_eq!(logger.policy.stop, [StopStep::Signal(Signal(2))]);
     let shown = service::shown(&logger.directory, &logger.name).unwrap();
@@ -287,11 +287,11 @@ fn a_logger_that_cannot_run_leaves_the_service_its_log() {
     web.file("log/run", "#!/bin/sh\n");
     fs::set_permissions(web.directory.join("log/run"), fs::Permissions::from_mode(0o644)).unwrap();
     assert!(!web.read().has_logger);
-    assert!(service::read_logger(&web.directory, &name()).is_err());
+    assert!(service::read(&web.directory, &name()).logger.is_err());
     web.remove("log/run");
     symlink("/no/such/logger", web.directory.join("log/run")).unwrap();
     assert!(!web.read().has_logger);
-    assert!(service::read_logger(&web.directory, &name()).is_err());
+    assert!(service::read(&web.directory, &name()).logger.is_err());
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn the_fingerprint_changes_with_every_edit_and_with_nothing_else() {
     let mut edited = |what: &str| {
         let now = service::fingerprint(&web.directory);
         assert_eq!(now, service::fingerprint(&web.directory));
-        if let Ok(definition) = service::read(&web.directory, &name()) {
+        if let Ok(definition) = service::read(&web.directory, &name()).service {
             assert_eq!(definition.fingerprint, now, "{what}");
         }
         assert!(seen.insert(now), "{what} did not change it");

@@ -52,8 +52,11 @@ fn compare(words: &[&str]) {
     if let Err(error) = processes::clean_up_when_told(peer::root()) {
         eprintln!("cannot listen to signals: {error}; do not interrupt");
     }
+    let only = words.iter().find_map(|word| word.strip_prefix("--peers="));
+    let is_wanted =
+        |peer: &Peer| only.is_none_or(|only| only.split(',').any(|one| peer.label().starts_with(one)));
     let everybody: Vec<Peer> =
-        [Peer::Bare, Peer::Runit, Peer::S6].into_iter().chain(binaries_of_svc()).collect();
+        [Peer::Bare, Peer::Runit, Peer::S6].into_iter().chain(binaries_of_svc()).filter(is_wanted).collect();
     let (there, absent): (Vec<Peer>, Vec<Peer>) = everybody.into_iter().partition(Peer::is_there);
     for peer in absent {
         println!("not measured, because it is not installed: {}", peer.label());

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::ffi::{CStr, c_int, c_long, c_void};
 
 use super::{Context, Failure, Identity, SLOTS, Step};
+use crate::os::processors::Processors;
 use crate::os::signal::{self, KernelAction, SET_BYTES, SignalSet};
 use crate::os::vfork;
 
@@ -30,6 +31,8 @@ pub(super) struct Plan<'a> {
     pub reset: SignalSet,
     pub oom_score_adjust: Option<i32>,
     pub log_pipe: Option<u8>,
+    /// Where the program may run, when the parent has restricted itself.
+    pub processors: Option<Processors>,
     pub context: &'a Context,
     pub failure: Option<Failure>,
 }
@@ -72,6 +75,10 @@ fn apply(plan: &Plan<'_>) -> Result<Infallible, Failure> {
             unsafe { libc::syscall(libc::SYS_fchown, c_int::from(number), identity.uid, -1) };
         }
         become_user(identity)?;
+    }
+    if let Some(processors) = &plan.processors {
+        // Fails when none of them is left to us: the kernel has chosen others then.
+        processors.apply().err();
     }
     signal::set_mask(SignalSet::EMPTY);
     execute(plan)

@@ -14,6 +14,7 @@ use std::rc::Rc;
 
 use super::descriptor::{self, duplicate_from, put};
 use super::process;
+use super::processors::Processors;
 use super::signal::{self, Dispositions, SignalSet};
 use super::vfork::{self, Stack};
 
@@ -128,6 +129,9 @@ pub struct Launcher {
     oom_score_reset: bool,
     arguments: Vec<*const libc::c_char>,
     environment: Vec<*const libc::c_char>,
+    /// While launches follow each other, parent and child take turns on one processor: waking each
+    /// other across two costs more than all the rest. These are what we run on otherwise.
+    gathered: Option<Processors>,
 }
 
 impl Launcher {
@@ -150,7 +154,29 @@ impl Launcher {
             oom_score_reset: process::oom_score_adjust() == Some(-1000),
             arguments: Vec::new(),
             environment: Vec::new(),
+            gathered: None,
         })
+    }
+
+    /// Launches follow. Where that cannot be had, everything works as well.
+    fn gather(&mut self) {
+        if self.gathered.is_some() {
+            return;
+        }
+        if let Ok(allowed) = Processors::allowed()
+            && allowed.count() > 1
+            && Processors::current().and_then(|here| here.apply()).is_ok()
+        {
+            self.gathered = Some(allowed);
+        }
+    }
+
+    /// No launch follows soon: to be called before waiting for anything.
+    pub fn disperse(&mut self) {
+        if let Some(allowed) = self.gathered.take() {
+            // Only when our processors have just been taken away, and others given by the kernel.
+            allowed.apply().err();
+        }
     }
 
     /// /dev/null; costs nothing when it is given to a program.
@@ -165,6 +191,7 @@ impl Launcher {
             File::Open(fd) => (c"", Some(fd)),
         };
         let numbers = self.stage(program.descriptors, by_descriptor)?;
+        self.gather();
         pointers(&[program.arguments], &mut self.arguments);
         pointers(&program.environment, &mut self.environment);
         let own_oom_score = if self.oom_score_reset { Some(0) } else { None };
@@ -180,6 +207,7 @@ impl Launcher {
             reset: SignalSet::EMPTY,
             oom_score_adjust: program.context.oom_score_adjust.or(own_oom_score),
             log_pipe: program.log_pipe,
+            processors: self.gathered,
             context: program.context,
             failure: None,
         };

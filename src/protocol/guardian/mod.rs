@@ -83,9 +83,9 @@ pub struct LaunchPlan {
     /// The file to execute, absolute or relative to `working_directory`.
     pub program: Vec<u8>,
     pub arguments: Vec<Vec<u8>>,
-    /// `KEY=VALUE`, NUL-terminated each, the part that many services share: kept once.
-    pub shared_environment: Vec<u8>,
-    /// The same form, the service's own part. A key is in one of the two only.
+    /// The part that many services share: what `Order::Environment` gave this number. 0 is none.
+    pub shared_environment: u32,
+    /// `KEY=VALUE`, NUL-terminated each, the service's own part. A key is in one of the two only.
     pub own_environment: Vec<u8>,
     pub stdio: [Stdio; 3],
     /// Whose log pipe `Stdio::LogWrite` and `LogRead` mean. Made when it does not exist yet.
@@ -113,6 +113,11 @@ pub enum Order {
     /// that nobody has acknowledged, then `TableEnd`.
     Hello {
         version: u32,
+    },
+    /// What plans of this supervisor mean by `number`, which is not 0; `KEY=VALUE`, NUL-terminated each.
+    Environment {
+        number: u32,
+        variables: Vec<u8>,
     },
     /// Answered by Started or LaunchFailed. Refused (LaunchFailed, step Busy) while that child runs.
     Launch {

@@ -9,7 +9,7 @@ pub(super) fn write(out: &mut Writer<'_>, plan: &LaunchPlan) {
     for argument in &plan.arguments {
         out.bytes(argument);
     }
-    out.bytes(&plan.shared_environment);
+    out.unsigned(plan.shared_environment);
     out.bytes(&plan.own_environment);
     for stdio in plan.stdio {
         write_stdio(out, stdio);
@@ -54,7 +54,7 @@ pub(super) fn read(from: &mut Reader<'_>) -> Result<LaunchPlan, DecodeError> {
     Ok(LaunchPlan {
         program: from.string()?,
         arguments: from.list(Reader::string)?,
-        shared_environment: read_environment(from)?,
+        shared_environment: from.unsigned()?,
         own_environment: read_environment(from)?,
         stdio: [read_stdio(from)?, read_stdio(from)?, read_stdio(from)?],
         log_pipe: from.optional(Reader::name)?,
@@ -77,7 +77,7 @@ pub(super) fn read(from: &mut Reader<'_>) -> Result<LaunchPlan, DecodeError> {
     })
 }
 
-fn read_environment(from: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
+pub(super) fn read_environment(from: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
     let bytes = from.bytes()?;
     match bytes.last() {
         None | Some(0) => Ok(bytes.to_vec()),

@@ -84,7 +84,7 @@ fn plans() -> impl Strategy<Value = LaunchPlan> {
     let identities = (any::<u32>(), any::<u32>(), vec(any::<u32>(), 0..5))
         .prop_map(|(uid, gid, groups)| Identity { uid, gid, groups });
     let files =
-        (strings(), vec(strings(), 0..6), environments(), environments(), option::of(strings()), strings());
+        (strings(), vec(strings(), 0..6), any::<u32>(), environments(), option::of(strings()), strings());
     let outside = ([stdio(), stdio(), stdio()], option::of(names()), any::<bool>(), vec(limits, 0..4));
     let inside = (
         option::of(any::<i32>()),
@@ -132,6 +132,8 @@ fn orders() -> impl Strategy<Value = Order> {
         names().prop_map(|name| Order::Forget { name }),
         (names(), vec(any::<u8>(), 0..300)).prop_map(|(name, note)| Order::Note { name, note }),
         any::<u8>().prop_map(|code| Order::Exit { code }),
+        (any::<u32>(), environments())
+            .prop_map(|(number, variables)| Order::Environment { number, variables }),
     ]
 }
 
