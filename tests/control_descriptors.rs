@@ -55,7 +55,7 @@ fn in_child() {
     let Incoming::Request { client: id, .. } = came.recv_timeout(DEADLINE).unwrap() else {
         panic!("no request")
     };
-    server.reply(id, &Reply::Pong { version: 1, supervisor_pid: 1, guardian_pid: 1 });
+    server.reply(id, &[Reply::Pong { version: 1, supervisor_pid: 1, guardian_pid: 1 }]);
     let mut line = String::new();
     BufReader::new(&client).read_line(&mut line).unwrap();
     assert!(line.contains("pong"));

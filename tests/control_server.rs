@@ -106,7 +106,7 @@ fn assert_serves(room: &Room) {
     loop {
         match room.next() {
             Incoming::Request { client, what: What::Ping, .. } => {
-                room.server.reply(client, &pong());
+                room.server.reply(client, &[pong()]);
                 break;
             }
             Incoming::Request { .. } | Incoming::Gone { .. } => {}
@@ -124,7 +124,7 @@ fn a_request_comes_with_the_peers_credentials_and_its_reply_goes_back() {
     let Incoming::Request { client: id, asker, what } = room.next() else { panic!("no request") };
     assert_eq!(what, What::Ping);
     assert_eq!((asker.uid, asker.pid), (effective_uid(), std::process::id() as i32));
-    room.server.reply(id, &pong());
+    room.server.reply(id, &[pong()]);
     assert!(matches!(client.receive(None).unwrap(), Received::Reply(reply) if *reply == pong()));
 }
 
@@ -136,7 +136,7 @@ fn one_connection_may_ask_many_times_one_after_the_other() {
         client.send(What::Rescan).unwrap();
         let (id, what) = room.next_request();
         assert_eq!(what, What::Rescan);
-        room.server.reply(id, &pong());
+        room.server.reply(id, &[pong()]);
         assert!(matches!(client.receive(None).unwrap(), Received::Reply(_)));
     }
 }
@@ -149,13 +149,13 @@ fn requests_sent_ahead_are_handed_over_only_after_the_last_reply_to_the_one_befo
     (&stream).write_all(format!("{act}{PING}{PING}").as_bytes()).unwrap();
     let (id, what) = room.next_request();
     assert_eq!(what, What::Act { verb: Verb::Up, names: vec!["web".to_owned()], all: false, wait: true });
-    room.server.reply(id, &outcome("web"));
+    room.server.reply(id, &[outcome("web")]);
     assert!(room.came.try_recv().is_err(), "the first one is still in progress");
-    room.server.reply(id, &Reply::End);
+    room.server.reply(id, &[Reply::End]);
     assert_eq!(room.next_request(), (id, What::Ping));
-    room.server.reply(id, &pong());
+    room.server.reply(id, &[pong()]);
     assert_eq!(room.next_request(), (id, What::Ping));
-    room.server.reply(id, &pong());
+    room.server.reply(id, &[pong()]);
     let kinds: Vec<String> = BufReader::new(&stream).lines().take(4).map(|line| line.unwrap()).collect();
     assert!(kinds[0].contains("outcome") && kinds[1].contains("end"), "{kinds:?}");
     assert!(kinds[2].contains("pong") && kinds[3].contains("pong"), "{kinds:?}");
@@ -178,7 +178,7 @@ fn a_client_that_closed_its_writing_side_still_gets_its_reply_and_then_the_end()
     (&stream).write_all(PING.as_bytes()).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     let (id, _) = room.next_request();
-    room.server.reply(id, &pong());
+    room.server.reply(id, &[pong()]);
     let mut all = String::new();
     (&stream).read_to_string(&mut all).unwrap();
     assert!(all.contains("pong"));
@@ -192,7 +192,7 @@ fn a_client_that_goes_away_while_it_waits_is_reported_once() {
     let (id, _) = room.next_request();
     drop(client);
     assert_eq!(room.next(), Incoming::Gone { client: id });
-    room.server.reply(id, &Reply::End);
+    room.server.reply(id, &[Reply::End]);
     room.server.close(id);
     assert_serves(&room);
 }
@@ -203,7 +203,7 @@ fn a_client_that_leaves_after_its_answer_is_not_reported() {
     let mut client = room.client();
     client.send(What::Ping).unwrap();
     let (id, _) = room.next_request();
-    room.server.reply(id, &pong());
+    room.server.reply(id, &[pong()]);
     client.receive(None).unwrap();
     drop(client);
     assert_serves(&room);
@@ -216,7 +216,7 @@ fn close_sends_what_was_replied_and_then_the_end() {
     let mut client = room.client();
     client.send(What::Shutdown).unwrap();
     let (id, _) = room.next_request();
-    room.server.reply(id, &Reply::ShuttingDown);
+    room.server.reply(id, &[Reply::ShuttingDown]);
     room.server.close(id);
     assert!(matches!(client.receive(None).unwrap(), Received::Reply(reply) if *reply == Reply::ShuttingDown));
     assert!(matches!(client.receive(None).unwrap(), Received::Ended));
@@ -231,7 +231,7 @@ fn a_reply_larger_than_the_socket_buffer_arrives_whole() {
     let problems: Vec<String> =
         (0..40_000).map(|n| format!("problem number {n} of a very long list")).collect();
     let big = Reply::Rescanned { added: Vec::new(), changed: Vec::new(), removed: Vec::new(), problems };
-    room.server.reply(id, &big);
+    room.server.reply(id, &[big]);
     assert!(matches!(client.receive(None).unwrap(), Received::Reply(reply) if *reply == big));
 }
 
@@ -245,11 +245,11 @@ fn a_client_that_never_reads_is_dropped_and_reported() {
     let reply = Reply::Rescanned { added: vec![text], changed: vec![], removed: vec![], problems: vec![] };
     let is_full = (0..200).any(|_| {
         let partial = Reply::Transition(transition());
-        room.server.reply(id, &partial);
+        room.server.reply(id, &[partial]);
         if let Reply::Rescanned { added, .. } = &reply {
             let mut long = transition();
             long.text = added[0].clone();
-            room.server.reply(id, &Reply::Transition(long));
+            room.server.reply(id, &[Reply::Transition(long)]);
         }
         matches!(room.came.try_recv(), Ok(Incoming::Gone { client }) if client == id)
     });
@@ -369,7 +369,7 @@ fn the_257th_client_is_told_and_a_thousand_connections_harm_nobody() {
         let stream = room.connect();
         (&stream).write_all(PING.as_bytes()).unwrap();
         let (id, _) = room.next_request();
-        room.server.reply(id, &pong());
+        room.server.reply(id, &[pong()]);
         assert!(read_line(&stream).contains("pong"));
         kept.push(stream);
     }

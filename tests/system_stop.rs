@@ -167,3 +167,27 @@ fn a_second_interrupt_hurries_a_slow_shutdown() {
     world.wait_end();
     world.expect_nothing_left();
 }
+
+/// A process in a session of its own that tells which signal ended it.
+const APART: &str = "setsid sh -c 'trap \"echo told to end >../../NAME; exit\" TERM; echo apart; while :; do sleep 0.05; done' &\n";
+
+#[test]
+fn a_shutdown_tells_those_too_who_left_the_group_of_the_main_process() {
+    let mut world = World::with(|world| {
+        let apart = APART.replace("NAME", "quick");
+        world.service("quick").run(&format!("{apart}exec sleep 1000"));
+        let apart = APART.replace("NAME", "slow");
+        let patient =
+            "trap 'patient=no' TERM\nwhile [ -z \"$patient\" ] || [ ! -e ../../slow ]; do sleep 0.05; done";
+        world.service("slow").run(&format!("{apart}{patient}"));
+    });
+    world.wait_log("quick", "apart");
+    world.wait_log("slow", "apart");
+    world.ok(&["shutdown"]);
+    assert_eq!(world.wait_end(), 0);
+    for name in ["quick", "slow"] {
+        let told = std::fs::read_to_string(world.services().join("..").join(name)).unwrap_or_default();
+        assert_eq!(told, "told to end\n", "{name}");
+    }
+    world.expect_nothing_left();
+}

@@ -159,27 +159,29 @@ impl Connection {
     }
 
     /// Sends it, or what is possible of it now. Tells whether the thread has to be woken.
-    pub fn reply(&mut self, reply: &Reply, now: Time) -> bool {
+    pub fn reply(&mut self, replies: &[Reply], now: Time) -> bool {
         if self.stage == Stage::Ended {
             return true;
         }
-        let Ok(bytes) = line(reply) else {
-            // Only a map with keys that are no strings cannot be written; there is none.
-            self.stage = Stage::Ended;
-            return true;
-        };
         let had_unsent = self.unsent() > 0;
         let mut wake = false;
-        if self.unsent() + bytes.len() > UNSENT_BYTES_MAX {
-            self.stage = Stage::Ended;
-            return true;
+        for reply in replies {
+            let Ok(bytes) = line(reply) else {
+                // Only a map with keys that are no strings cannot be written; there is none.
+                self.stage = Stage::Ended;
+                return true;
+            };
+            if self.unsent() + bytes.len() > UNSENT_BYTES_MAX {
+                self.stage = Stage::Ended;
+                return true;
+            }
+            self.output.extend_from_slice(&bytes);
         }
-        self.output.extend_from_slice(&bytes);
         if !had_unsent {
             self.write(now);
             wake = self.unsent() > 0;
         }
-        if reply.is_last() && self.busy {
+        if replies.iter().any(Reply::is_last) && self.busy {
             self.busy = false;
             // The thread sleeps at most until the deadline it knew of, and reads again by itself
             // unless it had to stop.
@@ -280,7 +282,7 @@ mod tests {
             let (mut theirs, mut connection) = pair();
             if !is_first {
                 asked(&mut connection, &theirs, START);
-                connection.reply(&Reply::End, START);
+                connection.reply(&[Reply::End], START);
             }
             for second in 3..8 {
                 theirs.write_all(b"x").unwrap();
@@ -295,7 +297,7 @@ mod tests {
     fn between_requests_a_client_may_be_silent_for_a_minute() {
         let (theirs, mut connection) = pair();
         asked(&mut connection, &theirs, at(1));
-        assert!(!connection.reply(&Reply::End, at(5)), "the thread need not be woken for that");
+        assert!(!connection.reply(&[Reply::End], at(5)), "the thread need not be woken for that");
         ends_at(&mut connection, 65);
     }
 
@@ -307,8 +309,8 @@ mod tests {
         connection.look_at_deadline(at(61));
         assert!(!connection.has_ended());
         assert_eq!(connection.deadline, None);
-        assert!(!connection.reply(&Reply::ShuttingDown, at(500)), "not the last one: nothing changes");
-        assert!(connection.reply(&Reply::End, at(1000)), "the thread has to learn of the new deadline");
+        assert!(!connection.reply(&[Reply::ShuttingDown], at(500)), "not the last one: nothing changes");
+        assert!(connection.reply(&[Reply::End], at(1000)), "the thread has to learn of the new deadline");
         ends_at(&mut connection, 1060);
     }
 
@@ -316,7 +318,7 @@ mod tests {
     fn who_is_to_be_closed_has_ten_seconds_to_read_what_is_left() {
         let (_theirs, mut connection) = pair();
         while connection.unsent() == 0 {
-            connection.reply(&Reply::Error { kind: ErrorKind::Usage, message: "x".repeat(100_000) }, START);
+            connection.reply(&[Reply::Error { kind: ErrorKind::Usage, message: "x".repeat(100_000) }], START);
         }
         connection.close(at(2));
         assert!(!connection.wants_to_read() && connection.wants_to_write());
@@ -329,7 +331,7 @@ mod tests {
         let reply = Reply::Error { kind: ErrorKind::Usage, message: "x".repeat(100_000) };
         let mut replies = 0;
         while !connection.has_ended() {
-            connection.reply(&reply, START);
+            connection.reply(std::slice::from_ref(&reply), START);
             assert!(connection.unsent() <= UNSENT_BYTES_MAX);
             replies += 1;
             assert!(replies < 1000, "there is a limit");

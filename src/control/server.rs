@@ -71,8 +71,9 @@ impl Server {
         Ok(Server { shared, thread: Some(thread) })
     }
 
-    /// Never waits. A client that has gone is ignored; one that does not read is dropped.
-    pub fn reply(&self, client: ClientId, reply: &Reply) {
+    /// In one piece where that is possible. Never waits. A client that has gone is ignored; one that does
+    /// not read is dropped.
+    pub fn reply(&self, client: ClientId, replies: &[Reply]) {
         let mut clients = self.shared.lock();
         let unsent: usize = clients.values().map(Connection::unsent).sum();
         let wake = match clients.get_mut(&client) {
@@ -81,7 +82,7 @@ impl Server {
                 connection.hang_up();
                 true
             }
-            Some(connection) => connection.reply(reply, now()),
+            Some(connection) => connection.reply(replies, now()),
         };
         drop(clients);
         if wake {

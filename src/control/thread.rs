@@ -204,7 +204,7 @@ impl<F: Fn(Incoming) -> bool> Thread<F> {
             };
             let Some((kind, message)) = refusal else { return };
             if let Some(connection) = self.shared.lock().get_mut(&client) {
-                connection.reply(&Reply::Error { kind, message }, now());
+                connection.reply(&[Reply::Error { kind, message }], now());
                 // Who does not speak the language has nothing more to say.
                 if kind == ErrorKind::Usage {
                     connection.close(now());

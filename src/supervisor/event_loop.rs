@@ -9,18 +9,20 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::Setup;
-use super::boot::{self, Handover};
+use super::boot::{self, Handover, Note};
 use super::directories::Directories;
 use super::history::History;
 use super::inbox::Input;
 use super::launch::Planner;
 use super::link::GuardianLink;
 use super::requests::{OpenRequest, Subscriber, WaitingTail};
+use super::signals::Spread;
 use super::tree::Forest;
-use crate::control::Server;
+use crate::control::{ClientId, Server};
 use crate::lifecycle::{Action, Event, Lifecycle, Name, Pid, RequestId, Time};
 use crate::logger::Logger;
 use crate::os::{clock, memory};
+use crate::protocol::control::Reply;
 use crate::protocol::guardian::Child;
 use crate::service::Definition;
 
@@ -28,6 +30,9 @@ use crate::service::Definition;
 /// of its own (`exec setsid PROGRAM`), looked at so many times.
 const SESSION_PATIENCE: Duration = Duration::from_millis(20);
 const SESSION_LOOKS: u32 = 10;
+
+/// Inputs taken before orders and replies go out, however many there are.
+const INPUTS_TOGETHER_MAX: usize = 64;
 
 /// So long after its begin a supervisor gives back the memory that it has needed for that.
 const TIDY_AFTER: Duration = Duration::from_secs(1);
@@ -78,6 +83,12 @@ pub struct Supervisor {
     pub later_looks: BTreeMap<Name, LaterLook>,
     /// Services whose main process has gone and whose tree was not empty when last looked at.
     pub thinning: BTreeMap<Name, Pid>,
+    /// What the guardian is to keep of services, not yet under way to it.
+    pub notes: BTreeMap<Name, Note>,
+    /// For clients, in order, not yet sent.
+    pub replies: Vec<(ClientId, Reply)>,
+    /// Signals of a shutdown that have reached the process groups only.
+    pub spreads: BTreeMap<Name, Spread>,
     /// `finish` processes and reload commands that were ordered and have not ended.
     pub beside: BTreeSet<Child>,
     pub requests: BTreeMap<RequestId, OpenRequest>,
@@ -140,6 +151,9 @@ impl Supervisor {
             remarks,
             later_looks: BTreeMap::new(),
             thinning: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            replies: Vec::new(),
+            spreads: BTreeMap::new(),
             beside: BTreeSet::new(),
             requests: BTreeMap::new(),
             requests_made: 0,
@@ -174,11 +188,12 @@ impl Supervisor {
                 Err(RecvTimeoutError::Disconnected) => self.lost = true,
             }
             // Orders that follow from inputs that are already here go out together.
-            while let Ok(input) = self.inbox.try_recv() {
-                self.take(input);
+            for _ in 0..INPUTS_TOGETHER_MAX {
                 if self.ended || self.lost {
                     break;
                 }
+                let Ok(input) = self.inbox.try_recv() else { break };
+                self.take(input);
             }
         }
         self.end()
@@ -187,7 +202,8 @@ impl Supervisor {
     fn next_input(&self) -> Result<Input, RecvTimeoutError> {
         let looks = self.later_looks.values().map(|look| look.at);
         let own = self.pipes_again.into_iter().chain(self.tidy_at).chain(self.directories.next_look());
-        match looks.chain(self.core.next_deadline()).chain(own).min() {
+        let spreads = self.spreads.values().map(|spread| spread.at);
+        match looks.chain(spreads).chain(self.core.next_deadline()).chain(own).min() {
             None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(deadline) => self.inbox.recv_timeout(deadline.since(now())),
         }
@@ -210,6 +226,7 @@ impl Supervisor {
     fn time_passed(&mut self) {
         self.forest.look_anew();
         self.step(Event::Tick);
+        self.spread_what_is_due();
         self.ask_for_pipes();
         self.look_for_folder();
         if self.tidy_at.is_some_and(|at| at <= now()) {
@@ -252,14 +269,18 @@ impl Supervisor {
     }
 
     fn flush_when_large(&mut self) {
-        if let Err(error) = self.link.flush_when_large() {
-            self.orders_failed(&error);
+        if self.link.is_large(self.notes.len()) {
+            self.flush();
         }
     }
 
     fn flush(&mut self) {
+        self.order_notes();
         if let Err(error) = self.link.flush() {
             self.orders_failed(&error);
+        }
+        if !self.replies.is_empty() {
+            self.send_replies();
         }
     }
 
@@ -272,6 +293,7 @@ impl Supervisor {
     /// for it.
     pub fn check_tree(&mut self, name: Name, main: Pid) {
         let found = self.forest.left(&name, main);
+        self.spread_to(&name, &found);
         let looks = self.later_looks.remove(&name).map_or(0, |look| look.looks);
         let may_become_adoptable =
             found.adoptable.is_none() && !found.left.is_empty() && self.exited_well(&name);
@@ -303,6 +325,7 @@ impl Supervisor {
     }
 
     fn end(mut self) -> i32 {
+        self.flush();
         if self.ended {
             self.sweep();
         }

@@ -15,6 +15,9 @@ use crate::protocol::guardian::{Order, decode_reports, encode_orders};
 /// always fits.
 const BATCH_BYTES: usize = 4 * 1024;
 
+/// About the size of the note of a service.
+const NOTE_BYTES: usize = 256;
+
 /// More passed descriptors than this do not fit in one datagram.
 const BATCH_DESCRIPTORS: usize = 200;
 
@@ -42,12 +45,9 @@ impl GuardianLink {
         u8::try_from(self.descriptors.len() - 1).unwrap_or(u8::MAX)
     }
 
-    /// Call between two services: sends when the batch is large.
-    pub fn flush_when_large(&mut self) -> io::Result<()> {
-        if self.pending.len() >= BATCH_BYTES || self.descriptors.len() >= BATCH_DESCRIPTORS {
-            return self.flush();
-        }
-        Ok(())
+    /// With so many notes besides, the batch is to be sent. Ask between two services.
+    pub fn is_large(&self, notes: usize) -> bool {
+        self.pending.len() + notes * NOTE_BYTES >= BATCH_BYTES || self.descriptors.len() >= BATCH_DESCRIPTORS
     }
 
     pub fn flush(&mut self) -> io::Result<()> {

@@ -18,6 +18,7 @@ mod perform;
 mod place;
 mod reports;
 mod requests;
+mod signals;
 mod status;
 mod tree;
 mod words;

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use super::boot::Note;
 use super::event_loop::{Supervisor, now};
 use super::launch::{Planned, Purpose};
 use super::words::io_failure;
-use crate::lifecycle::{Action, Cause, Event, Exit, Memory, Name, Pid, Scope, Signal, StateWord, Transition};
+use crate::lifecycle::{Action, Cause, Event, Exit, Memory, Name, Pid, Signal, StateWord, Transition};
 use crate::os::{clock, replace};
 use crate::protocol::guardian::{Child, Order, Role, Stdio};
 use crate::service::Reload;
@@ -130,37 +131,6 @@ impl Supervisor {
         }
     }
 
-    /// The signal and after it CONT, so that a stopped process sees it.
-    fn signal(&mut self, name: &Name, signal: Signal, scope: Scope) {
-        let view = self.core.view(name);
-        let main = view.as_ref().and_then(|view| view.pid);
-        let thinning = self.thinning.get(name).copied();
-        // One that put itself in the background leads no group that is known: each gets its own.
-        let grouped = scope != Scope::Main && !view.as_ref().is_some_and(|view| view.adopted);
-        let wakes = ![Signal::STOP, Signal::CONT, Signal::KILL].contains(&signal);
-        // Looked up before the first signal: what it ends cannot be walked any more.
-        let beyond = match scope {
-            Scope::Tree => self.forest.beyond(name, main, thinning, grouped),
-            Scope::Group if main.is_none() || !grouped => self.forest.beyond(name, main, thinning, grouped),
-            Scope::Group | Scope::Main => Vec::new(),
-        };
-        let signals = std::iter::once(signal).chain(wakes.then_some(Signal::CONT));
-        for signal in signals {
-            if main.is_some() {
-                self.order_signal(name, Role::Run, signal, grouped);
-            }
-            for pid in &beyond {
-                if let Err(why) = self.forest.signal(*pid, signal.0) {
-                    self.say(&format!("{name}: {why}"));
-                }
-            }
-        }
-    }
-
-    fn order_signal(&mut self, name: &Name, role: Role, signal: Signal, group: bool) {
-        self.link.push(Order::Signal { child: Child { name: name.clone(), role }, signal, group });
-    }
-
     /// Also answers when there is none any more.
     fn kill_finish(&mut self, name: Name) {
         if self.beside.contains(&Child { name: name.clone(), role: Role::Finish }) {
@@ -172,10 +142,16 @@ impl Supervisor {
 
     fn remember(&mut self, name: Name, memory: Memory) {
         let launched = self.services.get(&name).and_then(|service| service.launched);
-        let note = super::boot::Note { memory, launched };
-        match serde_json::to_vec(&note) {
-            Ok(note) => self.link.push(Order::Note { name, note }),
-            Err(error) => self.say(&format!("{name}: cannot note its state: {error}")),
+        self.notes.insert(name, Note { memory, launched });
+    }
+
+    /// What is to be remembered goes out with the orders that it belongs to, the last of each service.
+    pub fn order_notes(&mut self) {
+        for (name, note) in std::mem::take(&mut self.notes) {
+            match serde_json::to_vec(&note) {
+                Ok(note) => self.link.push(Order::Note { name, note }),
+                Err(error) => self.say(&format!("{name}: cannot note its state: {error}")),
+            }
         }
     }
 
@@ -227,6 +203,7 @@ impl Supervisor {
         self.log_troubles.remove(&name);
         self.pipes_missing.remove(&name);
         self.logger.detach(&name);
+        self.notes.remove(&name);
         self.link.push(Order::Forget { name });
     }
 

@@ -61,7 +61,7 @@ impl Supervisor {
         match what {
             What::Ping => {
                 let (supervisor_pid, guardian_pid) = (self.own.0, self.guardian.0);
-                self.server.reply(client, &Reply::Pong { version: VERSION, supervisor_pid, guardian_pid });
+                self.reply(client, Reply::Pong { version: VERSION, supervisor_pid, guardian_pid });
             }
             What::Act { verb, names, all, wait } => self.act(client, asker, verb, &names, all, wait),
             What::Status { names, detail } => self.send_status(client, &names, detail),
@@ -72,13 +72,30 @@ impl Supervisor {
                 let found = self.rescan();
                 let (added, changed, removed, problems) =
                     (found.added, found.changed, found.removed, found.problems);
-                self.server.reply(client, &Reply::Rescanned { added, changed, removed, problems });
+                self.reply(client, Reply::Rescanned { added, changed, removed, problems });
             }
             What::Show { name } => self.send_definition(client, &name),
             What::Shutdown => {
-                self.server.reply(client, &Reply::ShuttingDown);
+                self.reply(client, Reply::ShuttingDown);
                 self.shut_down();
             }
+        }
+    }
+
+    /// Goes out when the guardian has been told what it is about: who was answered can rely on it,
+    /// whatever is killed then.
+    pub fn reply(&mut self, client: ClientId, reply: Reply) {
+        self.replies.push((client, reply));
+    }
+
+    pub fn send_replies(&mut self) {
+        let mut waiting = std::mem::take(&mut self.replies).into_iter().peekable();
+        while let Some((client, first)) = waiting.next() {
+            let mut replies = vec![first];
+            while let Some((_, reply)) = waiting.next_if(|(next, _)| *next == client) {
+                replies.push(reply);
+            }
+            self.server.reply(client, &replies);
         }
     }
 
@@ -128,7 +145,7 @@ impl Supervisor {
         let names = match self.resolve(names, all) {
             Ok(names) => names,
             Err(message) => {
-                self.server.reply(client, &Reply::Error { kind: ErrorKind::UnknownService, message });
+                self.reply(client, Reply::Error { kind: ErrorKind::UnknownService, message });
                 return;
             }
         };
@@ -175,11 +192,11 @@ impl Supervisor {
         if !wait {
             for name in &open.unanswered {
                 let outcome = self.outcome_now(name, true);
-                self.server.reply(open.client, &Reply::Outcome(outcome));
+                self.reply(open.client, Reply::Outcome(outcome));
             }
             self.step(Event::Forget { id });
         }
-        self.server.reply(open.client, &Reply::End);
+        self.reply(open.client, Reply::End);
     }
 
     fn outcome_now(&self, name: &Name, ok: bool) -> ServiceOutcome {
@@ -234,10 +251,10 @@ impl Supervisor {
         let Some(open) = self.requests.get_mut(&id) else { return };
         open.unanswered.remove(name);
         let (client, over) = (open.client, open.unanswered.is_empty());
-        self.server.reply(client, &Reply::Outcome(outcome));
+        self.reply(client, Reply::Outcome(outcome));
         if over {
             self.requests.remove(&id);
-            self.server.reply(client, &Reply::End);
+            self.reply(client, Reply::End);
         }
     }
 
@@ -266,12 +283,10 @@ impl Supervisor {
                 for name in names {
                     let transitions = self.services.get(&name).map(|service| service.history.stamped(&name));
                     let transitions = transitions.unwrap_or_default();
-                    self.server.reply(client, &Reply::Why { name: name.to_string(), transitions });
+                    self.reply(client, Reply::Why { name: name.to_string(), transitions });
                 }
             }
-            Err(message) => {
-                self.server.reply(client, &Reply::Error { kind: ErrorKind::UnknownService, message })
-            }
+            Err(message) => self.reply(client, Reply::Error { kind: ErrorKind::UnknownService, message }),
         }
     }
 
@@ -279,11 +294,9 @@ impl Supervisor {
         match self.resolve(names, false) {
             Ok(names) => {
                 self.subscribers.push(Subscriber { client, names: names.into_iter().collect() });
-                self.server.reply(client, &Reply::Subscribed);
+                self.reply(client, Reply::Subscribed);
             }
-            Err(message) => {
-                self.server.reply(client, &Reply::Error { kind: ErrorKind::UnknownService, message })
-            }
+            Err(message) => self.reply(client, Reply::Error { kind: ErrorKind::UnknownService, message }),
         }
     }
 
@@ -296,7 +309,7 @@ impl Supervisor {
         }
         let stamped = Reply::Transition(stamp(name, at, transition.clone()));
         for client in clients {
-            self.server.reply(client, &stamped);
+            self.reply(client, stamped.clone());
         }
     }
 }

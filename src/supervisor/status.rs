@@ -47,7 +47,7 @@ impl Supervisor {
             },
             services,
         };
-        self.server.reply(client, &Reply::Status(status));
+        self.reply(client, Reply::Status(status));
     }
 
     fn service_status(&mut self, name: &Name, detail: bool) -> Option<ServiceStatus> {
@@ -119,7 +119,7 @@ impl Supervisor {
         let names = match self.resolve(names, all) {
             Ok(names) => names,
             Err(message) => {
-                self.server.reply(client, &Reply::Error { kind: ErrorKind::UnknownService, message });
+                self.reply(client, Reply::Error { kind: ErrorKind::UnknownService, message });
                 return;
             }
         };
@@ -132,7 +132,7 @@ impl Supervisor {
                 processes.extend(tree.into_iter().filter_map(|pid| process(&name, pid)));
             }
         }
-        self.server.reply(client, &Reply::Processes { processes });
+        self.reply(client, Reply::Processes { processes });
     }
 
     pub fn send_definition(&mut self, client: ClientId, name: &str) {
@@ -149,11 +149,9 @@ impl Supervisor {
                     .into_iter()
                     .map(|shown| ShownValue { key: shown.key, value: shown.value, source: shown.source })
                     .collect();
-                self.server.reply(client, &Reply::Shown { name, values });
+                self.reply(client, Reply::Shown { name, values });
             }
-            Err(message) => {
-                self.server.reply(client, &Reply::Error { kind: ErrorKind::UnknownService, message })
-            }
+            Err(message) => self.reply(client, Reply::Error { kind: ErrorKind::UnknownService, message }),
         }
     }
 }
