@@ -32,6 +32,7 @@ pub mod processors;
 pub mod replace;
 pub mod resource;
 pub mod seqpacket;
+pub mod shared;
 pub mod signal;
 pub mod signal_queue;
 pub mod single;

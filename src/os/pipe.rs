@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
 
 use super::poll::{Waiting, poll};
 
@@ -65,6 +65,40 @@ pub fn read_now(pipe: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Taken> {
     }
 }
 
+/// Moves at most `bytes` of what is in one pipe to the end of another and never waits (splice(2)).
+/// Each byte is in one of them at any instant: the kernel holds both while it moves them.
+pub fn move_now(from: BorrowedFd<'_>, to: BorrowedFd<'_>, bytes: usize) -> io::Result<Taken> {
+    loop {
+        match splice(from, None, to, None, bytes, SpliceFFlags::SPLICE_F_NONBLOCK) {
+            Ok(0) => return Ok(Taken::End),
+            Ok(bytes) => return Ok(Taken::Bytes(bytes)),
+            Err(Errno::EAGAIN) => return Ok(Taken::Nothing),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// How many bytes are in the pipe (FIONREAD, pipe(7)).
+pub fn bytes_in(pipe: BorrowedFd<'_>) -> io::Result<usize> {
+    nix::ioctl_read_bad!(bytes_to_read, libc::FIONREAD, libc::c_int);
+    let mut bytes = 0;
+    // SAFETY: FIONREAD stores one int, at an address that is borrowed for the call.
+    unsafe { bytes_to_read(pipe.as_raw_fd(), &mut bytes) }?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}
+
+/// Reads as much as `buffer` holds, which is in the pipe already.
+pub fn read_exactly(pipe: BorrowedFd<'_>, mut buffer: &mut [u8]) -> io::Result<()> {
+    while !buffer.is_empty() {
+        match read_now(pipe, buffer)? {
+            Taken::Bytes(bytes) => buffer = buffer.get_mut(bytes..).unwrap_or_default(),
+            Taken::End | Taken::Nothing => return Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+    Ok(())
+}
+
 fn read_without_waiting(pipe: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
     let part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: preadv2(2) with one part, which points to `buffer`, borrowed mutably for the call;
@@ -92,6 +126,23 @@ mod tests {
         assert_eq!(&buffer[..3], b"abc");
         drop(writer);
         assert_eq!(read_now(reader.as_fd(), &mut buffer).unwrap(), Taken::End);
+    }
+
+    #[test]
+    fn bytes_move_from_pipe_to_pipe_and_are_counted() {
+        let ((from, writer), (reader, to)) = (pipe().unwrap(), pipe().unwrap());
+        let moved = || move_now(from.as_fd(), to.as_fd(), 4).unwrap();
+        assert_eq!(moved(), Taken::Nothing);
+        nix::unistd::write(&writer, b"abcdef").unwrap();
+        assert_eq!(moved(), Taken::Bytes(4));
+        assert_eq!((bytes_in(from.as_fd()).unwrap(), bytes_in(reader.as_fd()).unwrap()), (2, 4));
+        let mut buffer = [0; 4];
+        read_exactly(reader.as_fd(), &mut buffer).unwrap();
+        assert_eq!(&buffer, b"abcd");
+        assert!(read_exactly(reader.as_fd(), &mut buffer).is_err());
+        assert_eq!(moved(), Taken::Bytes(2));
+        drop(writer);
+        assert_eq!(moved(), Taken::End);
     }
 
     #[test]
