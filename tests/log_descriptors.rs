@@ -16,7 +16,7 @@ const SERVICES: usize = 60;
 fn logs_are_written_when_not_all_files_can_be_open_at_once() {
     let place = tempfile::tempdir().unwrap();
     let log_dir = place.path().to_owned();
-    let setup = LoggerSetup { log_dir: log_dir.clone(), console: None, took_over: false };
+    let setup = LoggerSetup { log_dir: log_dir.clone(), console: None, took_over: false, kept: None };
     let logger = Logger::start(setup, |fact| panic!("{fact:?}")).unwrap();
     let mut writers = Vec::new();
     for number in 0..SERVICES {

@@ -87,10 +87,7 @@ fn a_restart_of_the_service_loses_no_line_and_sends_no_sigpipe() {
     assert!(seen.len() + 11 >= last && seen.len() <= last, "{} of {last}", seen.len());
 }
 
-/// The whole promise, which does not hold yet: a line that the killed supervisor had read and not yet
-/// written is gone (seen once, on a busy machine).
 #[test]
-#[ignore = "not kept yet: what was read and not yet written is lost with the supervisor"]
 fn a_death_of_the_supervisor_loses_no_line_of_a_quiet_writer() {
     let world = World::with(|world| {
         world.service("web").run("n=0\nwhile [ $n -lt 400 ]; do n=$((n+1)); echo line $n; sleep 0.005; done\necho the end\nexec sleep 1000");
@@ -109,7 +106,44 @@ fn a_death_of_the_supervisor_loses_no_line_of_a_quiet_writer() {
     assert_eq!(lines.len(), 401, "torn or doubled lines");
 }
 
-/// The part of it that holds: the guardian keeps the pipe.
+/// `tests/log_killed.rs` kills the logger alone, far more often than the guardian would start it again.
+#[test]
+fn a_death_of_the_supervisor_loses_no_line_of_those_that_flood() {
+    let world = World::with(|world| {
+        for (name, log) in [
+            ("text", "max-files = 10000\nmax-size = \"1M\""),
+            ("json", "max-files = 10000\nmax-size = \"1M\"\nformat = \"json\""),
+            ("rotating", "max-files = 10000\nmax-size = \"100K\""),
+        ] {
+            world
+                .service(name)
+                .run("i=0; while ! [ -e over ]; do seq $((i*5000+1)) $((i*5000+5000)); i=$((i+1)); done\necho the end $i\nexec sleep 1000")
+                .toml(&format!("[log]\n{log}"));
+        }
+    });
+    let names = ["text", "json", "rotating"];
+    for _ in 0..6 {
+        let (_, supervisor) = world.pids();
+        kill_9(supervisor);
+        wait_until("a new supervisor", || {
+            world.svc(&["status", "--json"]).code == 0 && world.pids().1 != supervisor
+        });
+    }
+    for name in names {
+        fs::write(world.services().join(name).join("over"), "").unwrap();
+    }
+    for name in names {
+        world.wait_log(name, "the end");
+        let said = world.ok(&["logs", name]);
+        let mut lines: Vec<&str> = said.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
+        let rounds: usize = lines.pop().unwrap().parse().unwrap();
+        assert_eq!(lines.len(), rounds * 5_000, "{name}: lost, torn or doubled lines");
+        let wrong = lines.iter().enumerate().find(|(index, line)| line.parse() != Ok(index + 1));
+        assert_eq!(wrong, None, "{name}");
+    }
+}
+
+/// There was somebody to read them in the end: the guardian keeps the pipe.
 #[test]
 fn lines_written_while_there_is_no_supervisor_wait_in_the_pipe() {
     let world = World::with(|world| {

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use svc::lifecycle::Name;
-use svc::logger::{Logger, LoggerSetup, rfc3339};
+use svc::logger::{Kept, Logger, LoggerSetup, rfc3339};
 use svc::os::clock::wall;
+use svc::os::pipe::pipe;
 use svc::os::poll::{Waiting, poll};
+use svc::os::shared::memory;
 use svc::service::LogSettings;
 
 const LINE: &[u8; 100] = b"2001:db8::1 - - \"GET /assets/app-3f9c1.js HTTP/1.1\" 200 48213 \"-\" \"Mozilla/5.0 (X11; Linux x86_64)\"\n";
@@ -79,7 +81,10 @@ fn bare(file: &str) -> io::Result<()> {
 
 fn logger(log_dir: PathBuf) -> io::Result<()> {
     let stdin = io::stdin().as_fd().try_clone_to_owned()?;
-    let setup = LoggerSetup { log_dir, console: None, took_over: false };
+    // As the guardian keeps it.
+    let (reader, writer) = pipe()?;
+    let kept = Some(Kept { memory: memory()?, reader, writer });
+    let setup = LoggerSetup { log_dir, console: None, took_over: false, kept };
     let logger = Logger::start(setup, |fact| eprintln!("{fact:?}"))?;
     let name = Name::new("bench").map_err(io::Error::other)?;
     logger.attach(name, stdin.try_clone()?, LogSettings::default());

@@ -36,7 +36,8 @@ pub struct Setup {
     /// Locked (flock on the directory itself) as long as the guardian lives.
     pub services_dir: PathBuf,
     /// argv of the supervisor. It gets descriptor 3, its end of the SEQPACKET pair, and 4, the
-    /// listening control socket; 0 is /dev/null, 1 and 2 are the guardian's.
+    /// listening control socket; 5, 6 and 7 are the memory and the pipe that its logger keeps what it
+    /// has in hand in (absent when they could not be made); 0 is /dev/null, 1 and 2 are the guardian's.
     pub supervisor_arguments: Vec<OsString>,
     pub mode: Mode,
 }

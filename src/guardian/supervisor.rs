@@ -10,7 +10,7 @@ use super::report::{exit_in_words, now, reason};
 use crate::lifecycle::{Exit, Time};
 use crate::os::descriptor::{StandardNumber, say, standard};
 use crate::os::launch::{Context, Failure, File, Launcher, Program};
-use crate::os::{process, seqpacket, signal};
+use crate::os::{descriptor, process, seqpacket, shared, signal};
 
 /// Who lives that long does not die young.
 const YOUNG: Duration = Duration::from_secs(10);
@@ -31,6 +31,8 @@ pub(super) struct Supervisor {
     /// Opened once: an upgrade may replace the file while the guardian still speaks the old words.
     program: OwnedFd,
     context: Context,
+    /// Of the logger: memory, and the read and the write end of a pipe.
+    journal: Option<[OwnedFd; 3]>,
     running: Option<Running>,
     /// The line to the next one, made beforehand: when it is needed, there may be no descriptor left.
     next_line: Option<(OwnedFd, OwnedFd)>,
@@ -73,6 +75,7 @@ impl Supervisor {
             environment,
             program,
             context: Context { oom_score_adjust, ..Context::default() },
+            journal: kept_for_logs(),
             running: None,
             next_line: None,
             deaths_young: 0,
@@ -142,13 +145,14 @@ impl Supervisor {
             None => seqpacket::pair().map_err(|error| reason(&error))?,
         };
         let null = launcher.null();
-        let descriptors = [
+        let mut descriptors = vec![
             null.as_fd(),
             standard(StandardNumber::Output),
             standard(StandardNumber::Error),
             theirs.as_fd(),
             listener.as_fd(),
         ];
+        descriptors.extend(self.journal.iter().flatten().map(AsFd::as_fd));
         let since = now();
         let pid = launcher
             .launch(&Program {
@@ -223,6 +227,24 @@ impl Supervisor {
         self.deaths_young = if lived < YOUNG { self.deaths_young.saturating_add(1) } else { 0 };
         self.deaths_stillborn = if lived < STILLBORN { self.deaths_stillborn.saturating_add(1) } else { 0 };
         self.next_start = Some(now() + delay(self.deaths_young));
+    }
+}
+
+/// What the logger has in hand outlives its supervisor in them.
+fn kept_for_logs() -> Option<[OwnedFd; 3]> {
+    let made = shared::memory().and_then(|memory| {
+        let (reader, writer) = descriptor::pipe()?;
+        Ok([memory, reader, writer])
+    });
+    match made {
+        Ok(journal) => Some(journal),
+        Err(error) => {
+            let cause = reason(&error);
+            say(&format!(
+                "cannot keep a journal of the logs: {cause}; if the supervisor is killed, the lines in its hand are lost"
+            ));
+            None
+        }
     }
 }
 

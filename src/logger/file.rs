@@ -16,7 +16,9 @@ use crate::os::file::{is_out_of_descriptors, open_to_append, refuse_foreign, wri
 use crate::service::{LogFormat, LogSettings};
 
 use super::directory::{self, CURRENT};
-use super::line::{Shape, Shaper};
+use super::journal::record::{Attempt, Position, Record};
+use super::journal::{instant, portion};
+use super::line::{Shape, Shaper, end_of};
 use super::stamp::Stamp;
 
 const FILE_MODE: u32 = 0o640;
@@ -31,6 +33,7 @@ pub struct LogFile {
     directory: PathBuf,
     /// Closed between two rotations, and when descriptors are short.
     file: Option<File>,
+    inode: u64,
     bytes: u64,
     /// What of the present line is in this file.
     line_bytes: u64,
@@ -42,6 +45,12 @@ pub struct LogFile {
     inspected: bool,
     /// A line that an earlier svc began goes on in the same pipe.
     took_over: bool,
+    /// Where in a line the log is was told and need not be found.
+    positioned: bool,
+    /// The record is a predecessor's: what it attempted may have been done.
+    again: bool,
+    /// The first write ends a line that was cut off in an earlier life.
+    ends: Option<LogFormat>,
     /// What to do or tell after writing.
     pub after: Vec<After>,
 }
@@ -66,6 +75,7 @@ impl LogFile {
         Self {
             directory,
             file: None,
+            inode: 0,
             bytes: 0,
             line_bytes: 0,
             born: Duration::ZERO,
@@ -73,8 +83,38 @@ impl LogFile {
             shaper: Shaper::new(None),
             inspected: false,
             took_over,
+            positioned: false,
+            again: false,
+            ends: None,
             after: Vec::new(),
         }
+    }
+
+    /// Goes on where a predecessor was.
+    pub fn resume(&mut self, position: Position) {
+        if let Some(shaper) = Shaper::from_word(position.shaper) {
+            self.shaper = shaper;
+            self.line_bytes = position.line_bytes;
+            self.positioned = true;
+        }
+    }
+
+    /// The next call of `write` is for a block that a predecessor was killed over, with its record:
+    /// `input` is what is not in the file for certain.
+    pub fn write_again(&mut self, record: &Record) {
+        if let Some(position) = record.progress().position {
+            self.resume(position);
+        }
+        self.again = true;
+    }
+
+    /// None when nobody has looked at the file yet.
+    pub fn position(&self) -> Option<Position> {
+        (self.inspected || self.positioned).then(|| self.here())
+    }
+
+    fn here(&self) -> Position {
+        Position { shaper: self.shaper.to_word(), line_bytes: self.line_bytes }
     }
 
     pub fn directory(&self) -> &Path {
@@ -86,19 +126,33 @@ impl LogFile {
         self.file = None;
     }
 
-    /// Writes what is left in `out` and then all of `input`, which was read at `stamp`. When it
-    /// gets stuck, `out` and `input` hold exactly what is not in the file yet.
+    /// Writes what is left in `out` and then all of `input`, which was read at `stamp` and is the
+    /// end of the block of `record`. When it gets stuck, `out` and `input` hold exactly what is not
+    /// in the file yet.
     pub fn write(
         &mut self,
         settings: &LogSettings,
         stamp: &Stamp,
         input: &mut &[u8],
         out: &mut Vec<u8>,
+        record: &mut Record,
     ) -> Result<(), Stuck> {
+        let repeated = self.again && self.repeat(settings, stamp, input, out, record)?;
+        if repeated || !out.is_empty() {
+            self.open(settings, stamp, out)?;
+            self.flush(out)?;
+            record.done(self.here(), input.len());
+        }
         loop {
             self.open(settings, stamp, out)?;
+            let (before, ends) = (self.here(), self.ends.take());
             self.fill(settings, stamp, input, out);
-            self.flush(out)?;
+            if !out.is_empty() {
+                let (shape, inode, length) = (shape_of(settings), self.inode, self.bytes);
+                record.attempt(before, Attempt { shape, ends, to: 0, inode, length }, input.len());
+                self.flush(out)?;
+                record.done(self.here(), input.len());
+            }
             if input.is_empty() {
                 return Ok(());
             }
@@ -108,15 +162,56 @@ impl LogFile {
         }
     }
 
+    /// Shapes what a predecessor attempted, less what the file holds of it. False when it was at
+    /// nothing.
+    fn repeat(
+        &mut self,
+        settings: &LogSettings,
+        stamp: &Stamp,
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+        record: &Record,
+    ) -> Result<bool, Stuck> {
+        let progress = record.progress();
+        let Some(attempt) = progress.attempt else {
+            self.again = false;
+            return Ok(false);
+        };
+        self.open(settings, stamp, out)?;
+        if let Some(format) = attempt.ends {
+            out.extend_from_slice(end_of(format));
+        }
+        let (again, behind) = input.split_at_checked(attempt.to - progress.done).unwrap_or((input, b""));
+        for line in again.split_inclusive(|byte| *byte == b'\n') {
+            self.shape(attempt.shape, stamp, line, out);
+        }
+        *input = behind;
+        self.again = false;
+        // Another file, or other bytes: somebody was at it meanwhile, and nothing of ours is known to
+        // be there.
+        let mut there = vec![0; usize::try_from(self.bytes.saturating_sub(attempt.length)).unwrap_or(0)];
+        there.truncate(out.len());
+        let found = self.file.as_ref().filter(|_| self.inode == attempt.inode);
+        if found.is_some_and(|file| file.read_exact_at(&mut there, attempt.length).is_ok())
+            && out.starts_with(&there)
+        {
+            out.drain(..there.len());
+        }
+        Ok(true)
+    }
+
     /// No more will come: a begun character is written as it is.
     pub fn finish(&mut self, settings: &LogSettings, stamp: &Stamp, out: &mut Vec<u8>) -> Result<(), Stuck> {
         self.shaper.give_up_character(out);
-        if out.is_empty() { Ok(()) } else { self.write(settings, stamp, &mut &b""[..], out) }
+        if out.is_empty() {
+            return Ok(());
+        }
+        self.write(settings, stamp, &mut &b""[..], out, &mut Record::none())
     }
 
     /// Shapes lines until `out` is worth a write or the file has to be rotated.
     fn fill(&mut self, settings: &LogSettings, stamp: &Stamp, input: &mut &[u8], out: &mut Vec<u8>) {
-        let shape = Shape { timestamp: settings.timestamp, format: settings.format };
+        let shape = shape_of(settings);
         let size_max = directory::size_to_rotate_at(settings);
         while !input.is_empty() && out.len() < OUT_BYTES {
             if self.is_due(settings, stamp, self.bytes + bytes(out)) {
@@ -125,14 +220,18 @@ impl LogFile {
             let line = memchr(b'\n', input).map_or(input.len(), |end| end + 1);
             let room = usize::try_from(size_max.saturating_sub(self.line_bytes)).unwrap_or(usize::MAX);
             let (piece, behind) = input.split_at_checked(line.min(room.max(1))).unwrap_or((input, b""));
-            let before = out.len();
-            self.shaper.shape(shape, stamp, piece, out);
+            self.shape(shape, stamp, piece, out);
             *input = behind;
-            if self.shaper.inside_line() {
-                self.line_bytes += bytes(out.get(before..).unwrap_or_default());
-            } else {
-                self.line_bytes = 0;
-            }
+        }
+    }
+
+    fn shape(&mut self, shape: Shape, stamp: &Stamp, piece: &[u8], out: &mut Vec<u8>) {
+        let before = out.len();
+        self.shaper.shape(shape, stamp, piece, out);
+        if self.shaper.inside_line() {
+            self.line_bytes += bytes(out.get(before..).unwrap_or_default());
+        } else {
+            self.line_bytes = 0;
         }
     }
 
@@ -151,7 +250,8 @@ impl LogFile {
         let mut written = 0;
         let mut done = Ok(());
         while let Some(rest) = out.get(written..).filter(|rest| !rest.is_empty()) {
-            match write(file.as_fd(), rest) {
+            instant();
+            match write(file.as_fd(), portion(rest)) {
                 Ok(0) => done = Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => written += count,
                 Err(error) => done = Err(error),
@@ -187,14 +287,17 @@ impl LogFile {
             let metadata = file.metadata()?;
             Ok((file, metadata))
         });
+        instant();
         let (file, metadata) = match opened {
             Ok(opened) => opened,
             Err(cause) => return Err(Stuck { verb: "write", path, cause }),
         };
-        if !self.inspected {
+        if !self.inspected && !self.positioned {
             self.find_line(settings, &file, metadata.len(), out);
         }
+        self.inode = metadata.ino();
         self.bytes = metadata.len();
+        self.line_bytes = self.line_bytes.min(self.bytes);
         self.born = if self.bytes == 0 { stamp.wall } else { birth(&metadata) };
         self.looked = stamp.wall;
         self.file = Some(file);
@@ -204,7 +307,7 @@ impl LogFile {
         self.inspected = true;
         let written = since_1970(metadata.modified());
         let expired = settings.age_max.is_some_and(|age| stamp.wall.saturating_sub(written) > age);
-        if self.bytes > 0 && expired && !self.shaper.inside_line() && out.is_empty() {
+        if self.bytes > 0 && expired && !self.again && !self.shaper.inside_line() && out.is_empty() {
             // Nobody is to wait for the next rotation: all that is in it is too old.
             self.rotate(settings, written, stamp.wall)?;
             return self.open(settings, stamp, out);
@@ -219,6 +322,7 @@ impl LogFile {
             let format = if is_json(file, size) { LogFormat::Json } else { LogFormat::Text };
             self.shaper = Shaper::new(Some(Shape { timestamp: settings.timestamp, format }));
             if !self.took_over {
+                self.ends = self.shaper.format();
                 self.shaper.end_line(out);
             }
         }
@@ -260,6 +364,7 @@ impl LogFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(stuck(error)),
         }
+        instant();
         self.file = None;
         self.bytes = 0;
         self.line_bytes = 0;
@@ -291,6 +396,10 @@ impl LogFile {
         let text = format!("cannot {verb} {}: {reason}; old log files stay as they are", path.display());
         self.after.push(After::Complaint(text));
     }
+}
+
+fn shape_of(settings: &LogSettings) -> Shape {
+    Shape { timestamp: settings.timestamp, format: settings.format }
 }
 
 fn bytes(text: &[u8]) -> u64 {

@@ -38,6 +38,25 @@ impl Shaper {
         self.line.is_some()
     }
 
+    /// All of it as a number, for a successor; 0 between two lines.
+    pub fn to_word(&self) -> u64 {
+        let line = self.line.map_or(0, |shape| 1 << 4 | shape.to_word());
+        let begun = self.begun.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        line | (self.begun.len() as u64) << 6 | begun << 8
+    }
+
+    /// None when no shaper has ever been that number.
+    pub fn from_word(word: u64) -> Option<Self> {
+        let line = match word >> 4 & 3 {
+            0 => None,
+            1 => Some(Shape::from_word(word & 0xf)?),
+            _ => return None,
+        };
+        let begun = (word >> 8).to_le_bytes();
+        let (begun, zero) = begun.split_at_checked(usize::try_from(word >> 6 & 3).ok()?)?;
+        zero.iter().all(|byte| *byte == 0).then(|| Self { line, begun: begun.to_vec() })
+    }
+
     /// Appends one piece: a line with its newline, or a part of one without.
     pub fn shape(&mut self, shape: Shape, stamp: &Stamp, piece: &[u8], out: &mut Vec<u8>) {
         let (text, ends) = match piece.split_last() {
@@ -56,7 +75,7 @@ impl Shaper {
             LogFormat::Json => {
                 self.escape(text, ends, out);
                 if ends {
-                    out.extend_from_slice(b"\"}\n");
+                    out.extend_from_slice(end_of(LogFormat::Json));
                 }
             }
         }
@@ -68,12 +87,15 @@ impl Shaper {
         self.escape(b"", true, out);
     }
 
+    /// In which format the line was begun that the file ends in.
+    pub fn format(&self) -> Option<LogFormat> {
+        self.line.map(|shape| shape.format)
+    }
+
     /// Ends the line that the file ends in, for what comes next is of another program's life.
     pub fn end_line(&mut self, out: &mut Vec<u8>) {
-        match self.line.take().map(|shape| shape.format) {
-            Some(LogFormat::Text) => out.push(b'\n'),
-            Some(LogFormat::Json) => out.extend_from_slice(b"\"}\n"),
-            None => {}
+        if let Some(shape) = self.line.take() {
+            out.extend_from_slice(end_of(shape.format));
         }
         self.begun.clear();
     }
@@ -110,6 +132,14 @@ impl Shaper {
             }
             rest = if self.begun.is_empty() { behind } else { b"" };
         }
+    }
+}
+
+/// What ends a line.
+pub fn end_of(format: LogFormat) -> &'static [u8] {
+    match format {
+        LogFormat::Text => b"\n",
+        LogFormat::Json => b"\"}\n",
     }
 }
 
@@ -248,6 +278,21 @@ mod tests {
         let form = Shape { timestamp: Timestamp::None, format: LogFormat::Json };
         let out = shaped(form, &[b"a\xe2", b"\x82", b"\xac\n"]);
         assert_eq!(String::from_utf8_lossy(&out), "{\"line\":\"a\u{20ac}\"}\n");
+    }
+
+    #[test]
+    fn a_shaper_is_the_same_from_its_number() {
+        for (timestamp, format) in [(Timestamp::Tai64n, LogFormat::Json), (Timestamp::None, LogFormat::Text)]
+        {
+            let shape = Shape { timestamp, format };
+            for begun in [&b""[..], b"\xe2", b"\xf0\x9f\x98"] {
+                let shaper = Shaper { line: Some(shape), begun: begun.to_vec() };
+                let back = Shaper::from_word(shaper.to_word()).unwrap();
+                assert_eq!((back.line, &back.begun), (shaper.line, &shaper.begun));
+            }
+        }
+        assert_eq!(Shaper::new(None).to_word(), 0);
+        assert!(Shaper::from_word(u64::MAX).is_none());
     }
 
     fn forms() -> impl Strategy<Value = Shape> {

@@ -10,18 +10,24 @@
 //! What cannot be written is kept and its pipe left alone, so that the writer waits: nothing is
 //! dropped, and no service waits for another's disk. No timer runs while nothing is the matter.
 //!
-//! Only a `kill -9` of svc itself loses anything: the block in hand, and in JSON a begun character.
+//! A `kill -9` of the supervisor, at any instant, loses and doubles nothing in the files: the block in
+//! hand is in the journal, which the guardian keeps, also when it waits for a disk. On the console the
+//! lines of that block may come again, and those that waited for a slow reader are lost. With the
+//! guardian itself go the pipes and the journal; a power failure takes what the file system has not
+//! put on disk yet, for nothing is synced.
 
 mod compress;
 mod console;
 mod directory;
 mod file;
 mod handle;
+mod journal;
 mod line;
 mod pace;
 pub mod read;
 mod slot;
 mod stamp;
+mod successor;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -32,9 +38,10 @@ use std::path::PathBuf;
 use crate::lifecycle::Name;
 
 pub use handle::Logger;
+pub use journal::Kept;
 pub use stamp::rfc3339;
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct LoggerSetup {
     /// Made when the first byte comes.
     pub log_dir: PathBuf,
@@ -43,6 +50,8 @@ pub struct LoggerSetup {
     /// The pipes were made for a predecessor: a line that `current` ends in goes on. Otherwise it
     /// was cut off for good and is ended before anything new.
     pub took_over: bool,
+    /// What outlives a `kill -9`; without it that loses the block in hand.
+    pub kept: Option<Kept>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

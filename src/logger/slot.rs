@@ -1,6 +1,7 @@
 //! What the logger knows of one service.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use crate::lifecycle::Name;
 use crate::service::{LogSettings, LogTarget};
 
 use super::file::LogFile;
+use super::journal::Place;
 use super::pace::{Bucket, Pace};
 use super::stamp::Stamp;
 
@@ -29,6 +31,8 @@ pub(super) struct Slot {
     pub bucket: Option<Box<Bucket>>,
     /// Made at the first byte.
     pub file: Option<Box<LogFile>>,
+    /// In the journal: where in a line the log is between two blocks.
+    pub cell: Option<usize>,
     /// A line on the console that has not ended.
     pub partial: Vec<u8>,
 }
@@ -52,7 +56,9 @@ pub(super) enum Gate {
 pub(super) struct Held {
     /// Shaped already.
     pub out: Vec<u8>,
-    pub input: Vec<u8>,
+    pub place: Place,
+    /// The part of its block that is not shaped.
+    pub input: Range<usize>,
     pub stamp: Stamp,
     pub retry_after: Duration,
     /// What was said about it.
@@ -72,6 +78,7 @@ impl Slot {
             pace: Pace::new(),
             bucket: None,
             file: None,
+            cell: None,
             partial: Vec::new(),
         }
     }

@@ -16,6 +16,7 @@ use crate::service::LogSettings;
 use super::compress::Compressor;
 use super::console::{Console, Sink};
 use super::handle::{FINISH_TIME, Inbox, Order};
+use super::journal::{Journal, Kept, Place};
 use super::read::{LogReader, Query, display};
 use super::slot::{Gate, Slot};
 use super::turn::Turn;
@@ -23,6 +24,10 @@ use super::{Fact, LoggerSetup};
 
 /// Read at once: with the output beside it, about what a second-level cache holds.
 pub(super) const BLOCK_BYTES: usize = 256 << 10;
+/// So much in memory is worth being given back when the flood is over.
+pub(super) const LARGE_BYTES: usize = 64 << 10;
+/// How long after.
+const TIDY_NANOSECONDS: u64 = 1_000_000_000;
 /// A pipe is drained when this much was read in one go: no pipe of ours holds more.
 const DRAIN_BYTES: usize = 2 << 20;
 /// Lines of a `tail` are for a status display.
@@ -34,6 +39,8 @@ const FINISH_RETRY: Duration = Duration::from_millis(20);
 const INBOX: u64 = 0;
 const CONSOLE: u64 = 1;
 const ERRORS: u64 = 2;
+/// Among the timers.
+const TIDY: u64 = 0;
 const FIRST_SERVICE: u64 = 3;
 
 pub(super) struct Thread {
@@ -54,9 +61,14 @@ pub(super) struct Thread {
     next: u64,
     /// Monotonic nanoseconds and the service.
     timers: BTreeSet<(u64, u64)>,
+    /// Until the thread runs, which takes it up.
+    kept: Option<Kept>,
+    pub journal: Option<Journal>,
     /// The one block that all pipes are read into, and what it becomes.
-    pub block: Vec<u8>,
+    pub place: Place,
     pub out: Vec<u8>,
+    /// When the last large block was read; the timer for it runs.
+    large: Option<u64>,
     pub compressor: Compressor,
     pub facts: Box<dyn Fn(Fact) + Send>,
     pub finishing: bool,
@@ -87,8 +99,11 @@ impl Thread {
             names: BTreeMap::new(),
             next: FIRST_SERVICE,
             timers: BTreeSet::new(),
-            block: vec![0; BLOCK_BYTES],
+            kept: setup.kept,
+            journal: None,
+            place: Place::own(),
             out: Vec::new(),
+            large: None,
             compressor: Compressor::new(move |name, text| told.leave(Order::Complain { name, text })),
             facts,
             finishing: false,
@@ -97,6 +112,9 @@ impl Thread {
 
     pub fn run(&mut self) {
         let mut ready = Vec::new();
+        if let Some(kept) = self.kept.take() {
+            self.take_up(kept);
+        }
         while !self.finishing {
             let now = monotonic_nanoseconds();
             let timeout = self.timers.first().map(|(at, _)| Duration::from_nanos(at.saturating_sub(now)));
@@ -121,7 +139,7 @@ impl Thread {
         self.finish();
     }
 
-    fn take_orders(&mut self) {
+    pub fn take_orders(&mut self) {
         self.inbox.look();
         while let Ok(order) = self.inbox.receiver.try_recv() {
             match order {
@@ -137,16 +155,7 @@ impl Thread {
     }
 
     fn attach(&mut self, name: Name, pipe: OwnedFd, settings: Box<LogSettings>) {
-        let id = match self.names.get(&name) {
-            Some(id) => *id,
-            None => {
-                let id = self.next;
-                self.next += 1;
-                self.names.insert(name.clone(), id);
-                self.slots.insert(id, Slot::new(name.clone(), settings.clone()));
-                id
-            }
-        };
+        let id = self.slot_of(&name, &settings);
         let Some(slot) = self.slots.get_mut(&id) else { return };
         slot.leaving = false;
         slot.pipes.push_back(pipe);
@@ -155,6 +164,18 @@ impl Thread {
         }
         self.configure(&name, settings);
         self.arm(id);
+    }
+
+    /// Made when there is none yet.
+    pub fn slot_of(&mut self, name: &Name, settings: &LogSettings) -> u64 {
+        if let Some(id) = self.names.get(name) {
+            return *id;
+        }
+        let id = self.next;
+        self.next += 1;
+        self.names.insert(name.clone(), id);
+        self.slots.insert(id, Slot::new(name.clone(), Box::new(settings.clone())));
+        id
     }
 
     fn configure(&mut self, name: &Name, settings: Box<LogSettings>) {
@@ -229,6 +250,10 @@ impl Thread {
                 return;
             }
             self.timers.remove(&(at, id));
+            if id == TIDY {
+                self.tidy();
+                continue;
+            }
             let Some(slot) = self.slots.get_mut(&id) else { continue };
             slot.timer = None;
             match slot.gate {
@@ -262,6 +287,24 @@ impl Thread {
         }
     }
 
+    /// A large block was read: what it took is given back once no other has come for a while.
+    pub fn tidy_after(&mut self, now: u64) {
+        if self.large.replace(now).is_none() {
+            self.timers.insert((now + TIDY_NANOSECONDS, TIDY));
+        }
+    }
+
+    fn tidy(&mut self) {
+        let Some(large) = self.large else { return };
+        if monotonic_nanoseconds() < large + TIDY_NANOSECONDS {
+            self.timers.insert((large + TIDY_NANOSECONDS, TIDY));
+            return;
+        }
+        self.large = None;
+        self.place.block.give_back();
+        self.out = Vec::new();
+    }
+
     pub fn set_timer(&mut self, id: u64, at: u64) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         if let Some(before) = slot.timer.replace(at) {
@@ -281,6 +324,9 @@ impl Thread {
         self.end_line(id);
         if let Some(slot) = self.slots.remove(&id) {
             self.names.remove(&slot.name);
+            if let Some(journal) = &mut self.journal {
+                journal.forget_position(slot.cell);
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 //! One turn of one service: one read of its pipe, and all of it on its way before the next.
 
-use std::os::fd::AsFd;
+use std::io;
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use crate::os::clock::{monotonic_nanoseconds, wall};
@@ -9,15 +11,16 @@ use crate::os::pipe::{Taken, enlarge, read_now};
 
 use super::Fact;
 use super::file::{After, LogFile, Stuck};
+use super::journal::{Journal, Place};
 use super::pace::{Advice, BUSY_PIPE_BYTES, REST_NANOSECONDS};
 use super::slot::{Gate, Held, Slot};
 use super::stamp::Stamp;
-use super::thread::Thread;
+use super::thread::{BLOCK_BYTES, LARGE_BYTES, Thread};
 
 /// Lines grow on the console by their names: less is read at once then.
 const SHOWN_BLOCK_BYTES: usize = 64 << 10;
 /// The first wait for a disk that is full, and the longest.
-const RETRY_FIRST: Duration = Duration::from_millis(100);
+pub(super) const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +39,7 @@ impl Thread {
             return Turn::Shut;
         }
         let hurried = slot.leaving || self.finishing;
-        let mut room = self.block.len();
+        let mut room = BLOCK_BYTES;
         if let Some(console) = self.console.as_ref().filter(|_| slot.may_show()) {
             if console.sink.is_full() {
                 self.shut(id, Gate::ConsoleFull, None);
@@ -55,10 +58,17 @@ impl Thread {
             }
         }
         let Some(pipe) = slot.pipes.front() else { return self.dry(id) };
-        let block = self.block.get_mut(..room).unwrap_or_default();
-        match read_now(pipe.as_fd(), block) {
+        let (place, journal) = (&mut self.place, self.journal.as_mut().filter(|_| slot.writes_file()));
+        match take(place, journal, slot, pipe.as_fd(), room, self.took_over) {
             Ok(Taken::Bytes(bytes)) => {
                 self.pass_on(id, bytes);
+                if let Some(text) = self.journal.as_mut().and_then(|journal| journal.broken.take()) {
+                    self.end_journal(text);
+                    self.place = Place::own();
+                }
+                if bytes >= LARGE_BYTES {
+                    self.tidy_after(now);
+                }
                 self.pace(id, now, bytes);
                 Turn::Read(bytes)
             }
@@ -101,7 +111,8 @@ impl Thread {
         if let Some(bucket) = &mut slot.bucket {
             bucket.take(bytes);
         }
-        let mut input = self.block.get(..bytes).unwrap_or_default();
+        let Place { record, block } = &mut self.place;
+        let mut input = block.bytes().get(..bytes).unwrap_or_default();
         if let Some(console) = self.console.as_mut().filter(|_| slot.may_show()) {
             console.show(slot.name.as_str(), &mut slot.partial, input);
         }
@@ -109,27 +120,60 @@ impl Thread {
             return;
         }
         let stamp = Stamp::new(slot.settings.timestamp, wall());
-        let (log_dir, took_over) = (&self.log_dir, self.took_over);
-        let file = slot
-            .file
-            .get_or_insert_with(|| Box::new(LogFile::new(log_dir.join(slot.name.as_str()), took_over)));
-        let mut done = file.write(&slot.settings, &stamp, &mut input, &mut self.out);
+        record.set_wall(stamp.wall);
+        if slot.file.is_none() {
+            let mut file = Box::new(LogFile::new(self.log_dir.join(slot.name.as_str()), self.took_over));
+            if let Some((cell, position)) = self.journal.as_mut().and_then(|kept| kept.position(&slot.name)) {
+                slot.cell = Some(cell);
+                file.resume(position);
+            }
+            slot.file = Some(file);
+        }
+        let Some(file) = &mut slot.file else { return };
+        let mut done = file.write(&slot.settings, &stamp, &mut input, &mut self.out, record);
+        let mut left = input.len();
         if done.as_ref().is_err_and(|stuck| is_out_of_descriptors(&stuck.cause)) {
-            let input_left = input.to_vec();
             self.close_other_files(id);
-            let Some(slot) = self.slots.get_mut(&id) else { return };
-            let mut input = &input_left[..];
-            if let Some(file) = &mut slot.file {
-                done = file.write(&slot.settings, &stamp, &mut input, &mut self.out);
+            let Some(Slot { settings, file: Some(file), .. }) = self.slots.get_mut(&id) else { return };
+            let Place { record, block } = &mut self.place;
+            let mut input = block.bytes().get(bytes - left..bytes).unwrap_or_default();
+            done = file.write(settings, &stamp, &mut input, &mut self.out, record);
+            left = input.len();
+        }
+        match done {
+            Ok(()) => {
+                if let Some(slot) = self.slots.get_mut(&id) {
+                    keep_position(self.journal.as_mut(), slot);
+                }
+                self.place.record.free();
             }
-            if let Err(stuck) = done {
-                self.hold(id, stuck, input.to_vec(), stamp, RETRY_FIRST);
+            Err(stuck) => {
+                let next = self.fresh_place();
+                let place = std::mem::replace(&mut self.place, next);
+                self.hold(id, stuck, place, bytes - left..bytes, stamp, RETRY_FIRST);
             }
-        } else if let Err(stuck) = done {
-            let input = input.to_vec();
-            self.hold(id, stuck, input, stamp, RETRY_FIRST);
         }
         self.follow_up(id);
+    }
+
+    /// Where the next block is read into.
+    pub fn fresh_place(&mut self) -> Place {
+        match self.journal.as_mut().map(Journal::place) {
+            None => Place::own(),
+            Some(Ok(place)) => place,
+            Some(Err(error)) => {
+                self.end_journal(reason(&error));
+                Place::own()
+            }
+        }
+    }
+
+    /// All of its block is in the file.
+    pub fn let_go(&mut self, mut place: Place) {
+        place.record.free();
+        if let Some(journal) = &mut self.journal {
+            journal.take_back(place);
+        }
     }
 
     /// Descriptors are short: the others open their files again at their next byte.
@@ -141,8 +185,16 @@ impl Thread {
         }
     }
 
-    /// What is left in `out` and `input` waits, and with it the writer.
-    fn hold(&mut self, id: u64, stuck: Stuck, input: Vec<u8>, stamp: Stamp, retry_after: Duration) {
+    /// What is left in `out` and of the block waits, and with it the writer.
+    pub fn hold(
+        &mut self,
+        id: u64,
+        stuck: Stuck,
+        place: Place,
+        input: Range<usize>,
+        stamp: Stamp,
+        retry_after: Duration,
+    ) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let room = match stuck.cause.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => "there is room",
@@ -159,7 +211,7 @@ impl Thread {
             (self.facts)(Fact::Trouble { name: slot.name.clone(), text: text.clone() });
         }
         let out = std::mem::take(&mut self.out);
-        let held = Held { out, input, stamp, retry_after, text };
+        let held = Held { out, place, input, stamp, retry_after, text };
         let nanoseconds = u64::try_from(retry_after.as_nanos()).unwrap_or(u64::MAX);
         let at = monotonic_nanoseconds().saturating_add(nanoseconds);
         self.shut(id, Gate::Stuck(Box::new(held)), Some(at));
@@ -168,30 +220,34 @@ impl Thread {
     /// Writes what waits; when that succeeds the pipe is read again.
     pub fn retry(&mut self, id: u64) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
-        let Gate::Stuck(held) = &mut slot.gate else { return };
-        let (mut out, input) = (std::mem::take(&mut held.out), std::mem::take(&mut held.input));
-        let (mut input, stamp, retry_after) = (&input[..], held.stamp, held.retry_after);
         let writes_file = slot.writes_file();
+        let Gate::Stuck(held) = &mut slot.gate else { return };
+        let Held { out, place, input, stamp, retry_after, .. } = &mut **held;
+        let mut rest = place.block.bytes().get(input.clone()).unwrap_or_default();
         let done = match &mut slot.file {
-            Some(file) if writes_file => file.write(&slot.settings, &stamp, &mut input, &mut out),
+            Some(file) if writes_file => file.write(&slot.settings, stamp, &mut rest, out, &mut place.record),
             _ => Ok(()),
         };
+        let rest = input.end - rest.len()..input.end;
+        let (stamp, retry_after) = (*stamp, (*retry_after * 2).min(RETRY_MAX));
+        let (out, place) = (std::mem::take(out), std::mem::replace(place, Place::empty()));
         match done {
             Ok(()) => {
                 (self.facts)(Fact::Recovered { name: slot.name.clone() });
+                keep_position(self.journal.as_mut(), slot);
+                self.let_go(place);
                 self.open_gate(id);
             }
             Err(stuck) => {
-                let input = input.to_vec();
                 self.out = out;
-                self.hold(id, stuck, input, stamp, (retry_after * 2).min(RETRY_MAX));
+                self.hold(id, stuck, place, rest, stamp, retry_after);
             }
         }
         self.follow_up(id);
     }
 
     /// Tells and does what writing has brought up.
-    fn follow_up(&mut self, id: u64) {
+    pub fn follow_up(&mut self, id: u64) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let Slot { name, file: Some(file), .. } = slot else { return };
         for after in std::mem::take(&mut file.after) {
@@ -212,6 +268,9 @@ impl Thread {
             Advice::Go => {}
             Advice::Rest => self.shut(id, Gate::Resting, Some(now + REST_NANOSECONDS)),
             Advice::Enlarge => {
+                if let Some(journal) = &mut self.journal {
+                    journal.enlarge_hand();
+                }
                 let got = slot.pipes.front().and_then(|pipe| enlarge(pipe.as_fd(), BUSY_PIPE_BYTES).ok());
                 slot.pace.enlarged(got);
             }
@@ -275,10 +334,42 @@ impl Thread {
             console.show_line(slot.name.as_str(), &partial);
         }
         let stamp = Stamp::new(slot.settings.timestamp, wall());
-        let Slot { settings, file: Some(file), gate: Gate::Open, .. } = slot else { return };
+        let Slot { settings, file: Some(file), gate: Gate::Open, .. } = &mut *slot else { return };
         self.out.clear();
-        if let Err(stuck) = file.finish(settings, &stamp, &mut self.out) {
-            self.hold(id, stuck, Vec::new(), stamp, RETRY_FIRST);
+        let done = file.finish(settings, &stamp, &mut self.out);
+        keep_position(self.journal.as_mut(), slot);
+        if let Err(stuck) = done {
+            self.hold(id, stuck, Place::empty(), 0..0, stamp, RETRY_FIRST);
         }
     }
+}
+
+/// Where in a line the log is after a block, for a successor.
+pub(super) fn keep_position(journal: Option<&mut Journal>, slot: &mut Slot) {
+    let position = slot.file.as_ref().and_then(|file| file.position());
+    if let (Some(journal), Some(position)) = (journal, position) {
+        slot.cell = journal.keep_position(slot.cell, &slot.name, position);
+    }
+}
+
+/// What is in the pipe, at most `room`, into the block.
+fn take(
+    place: &mut Place,
+    journal: Option<&mut Journal>,
+    slot: &Slot,
+    pipe: BorrowedFd<'_>,
+    room: usize,
+    took_over: bool,
+) -> io::Result<Taken> {
+    if let Some(journal) = journal.filter(|journal| journal.broken.is_none()) {
+        let position = slot.file.as_ref().and_then(|file| file.position());
+        place.record.begin(&slot.name, &slot.settings, took_over, position);
+        match journal.take(place, pipe, room) {
+            Ok(taken) => return Ok(taken),
+            // This system has no splice(2), or it is forbidden; or the pipe is to blame, as is seen below.
+            Err(error) => journal.broken = Some(reason(&error)),
+        }
+        place.record.free();
+    }
+    read_now(pipe, place.block.bytes_mut().get_mut(..room).unwrap_or_default())
 }

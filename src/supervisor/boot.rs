@@ -11,10 +11,10 @@ use super::directories::Directories;
 use super::event_loop::{Supervisor, now};
 use super::inbox::{INBOX_INPUTS_MAX, Input};
 use super::link::GuardianLink;
-use super::{CONTROL_DESCRIPTOR, GUARDIAN_DESCRIPTOR, Setup};
+use super::{CONTROL_DESCRIPTOR, GUARDIAN_DESCRIPTOR, JOURNAL_DESCRIPTORS, Setup};
 use crate::control::Server;
 use crate::lifecycle::{Event, Exit, Main, Memory, Name, Pid, Signal, StateWord, Wanted};
-use crate::logger::{ConsoleSetup, Logger, LoggerSetup};
+use crate::logger::{ConsoleSetup, Kept, Logger, LoggerSetup};
 use crate::os::descriptor;
 use crate::os::own;
 use crate::protocol::guardian::{Child, KnownState, Order, Report, Role, VERSION};
@@ -75,6 +75,7 @@ pub fn take_over(setup: Setup) -> Result<Handover, String> {
     };
     let socket = adopt(GUARDIAN_DESCRIPTOR, "the line to the guardian")?;
     let listener = adopt(CONTROL_DESCRIPTOR, "the control socket")?;
+    let kept = kept_for_logs();
     let (sender, inbox) = bounded(INBOX_INPUTS_MAX);
 
     let mut link = GuardianLink::new(socket);
@@ -92,7 +93,7 @@ pub fn take_over(setup: Setup) -> Result<Handover, String> {
         ));
         Directories::default()
     });
-    let logger = start_logger(&setup, supervisors_started > 1, sender.clone())?;
+    let logger = start_logger(&setup, supervisors_started > 1, kept, sender.clone())?;
     let server = start_server(listener, sender.clone())?;
     // Last: it takes a descriptor for every log there is.
     link.listen(sender).map_err(|error| format!("cannot start a thread: {error}"))?;
@@ -129,11 +130,22 @@ fn welcomed(first: &Input) -> Result<(Pid, u32), String> {
     }
 }
 
-fn start_logger(setup: &Setup, took_over: bool, inbox: Sender<Input>) -> Result<Logger, String> {
+/// None when the guardian could not make it, which it has said, or when it is of an older version.
+fn kept_for_logs() -> Option<Kept> {
+    let [memory, reader, writer] = JOURNAL_DESCRIPTORS.map(descriptor::inherited);
+    Some(Kept { memory: memory.ok()?, reader: reader.ok()?, writer: writer.ok()? })
+}
+
+fn start_logger(
+    setup: &Setup,
+    took_over: bool,
+    kept: Option<Kept>,
+    inbox: Sender<Input>,
+) -> Result<Logger, String> {
     let colour =
         std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let console = setup.place.has_console().then_some(ConsoleSetup { colour });
-    let logger_setup = LoggerSetup { log_dir: setup.log_dir.clone(), console, took_over };
+    let logger_setup = LoggerSetup { log_dir: setup.log_dir.clone(), console, took_over, kept };
     let facts = move |fact| {
         if let Err(unsent) = inbox.send(Input::Logger(fact)) {
             drop(unsent);

@@ -41,3 +41,5 @@ pub struct Setup {
 /// The descriptors that the guardian gives its supervisor.
 const GUARDIAN_DESCRIPTOR: u8 = 3;
 const CONTROL_DESCRIPTOR: u8 = 4;
+/// The logger's memory and the two ends of its pipe.
+const JOURNAL_DESCRIPTORS: [u8; 3] = [5, 6, 7];

@@ -2,6 +2,7 @@
 
 mod console;
 mod follow;
+pub mod killed;
 mod trouble;
 mod write;
 
@@ -40,7 +41,7 @@ impl Rig {
 
     pub fn start(log_dir: &Path, took_over: bool, outputs: Option<(File, File)>) -> Self {
         let console = outputs.is_some().then_some(ConsoleSetup { colour: false });
-        let setup = LoggerSetup { log_dir: log_dir.to_owned(), console, took_over };
+        let setup = LoggerSetup { log_dir: log_dir.to_owned(), console, took_over, kept: None };
         let (sender, facts) = crossbeam_channel::unbounded();
         let tell = move |fact| drop(sender.send(fact));
         let logger = match outputs {

@@ -11,6 +11,7 @@ use crate::os::clock::wall;
 use crate::service::{LogFormat, LogSettings, LogTarget, Timestamp};
 
 use super::super::file::LogFile;
+use super::super::journal::record::Record;
 use super::super::read::{LogReader, Query};
 use super::super::stamp::Stamp;
 use super::{Rig, assert_numbered, name, numbered};
@@ -261,7 +262,7 @@ fn a_removed_file_is_made_again() {
     let mut file = LogFile::new(directory.clone(), false);
     let mut write = |text: &[u8], seconds: u64| {
         let stamp = Stamp::new(Timestamp::None, Duration::from_secs(seconds));
-        file.write(&plain(), &stamp, &mut &text[..], &mut Vec::new()).unwrap();
+        file.write(&plain(), &stamp, &mut &text[..], &mut Vec::new(), &mut Record::none()).unwrap();
     };
     write(b"one\n", 1_000);
     std::fs::remove_dir_all(&directory).unwrap();
@@ -307,11 +308,11 @@ proptest! {
         let mut out = Vec::new();
         for (number, piece) in pieces.iter().enumerate() {
             let stamp = Stamp::new(settings.timestamp, Duration::from_secs(2_000_000_000 + number as u64));
-            file.write(&settings, &stamp, &mut &piece[..], &mut out).unwrap();
+            file.write(&settings, &stamp, &mut &piece[..], &mut out, &mut Record::none()).unwrap();
         }
         let stamp = Stamp::new(settings.timestamp, Duration::from_secs(2_100_000_000));
         file.finish(&settings, &stamp, &mut out).unwrap();
-        file.write(&settings, &stamp, &mut &b"\n"[..], &mut out).unwrap();
+        file.write(&settings, &stamp, &mut &b"\n"[..], &mut out, &mut Record::none()).unwrap();
         let mut expected = pieces.concat();
         expected.push(b'\n');
         let read = |query| -> Vec<Vec<u8>> {

@@ -18,9 +18,9 @@ use super::processors::Processors;
 use super::signal::{self, Dispositions, SignalSet};
 use super::vfork::{self, Stack};
 
-/// The most descriptors a program can be given (the supervisor has 0 to 4), and one for the program
+/// The most descriptors a program can be given (the supervisor has 0 to 7), and one for the program
 /// itself when it is executed by descriptor.
-const SLOTS: usize = 6;
+const SLOTS: usize = 9;
 
 #[derive(Debug)]
 pub enum File<'a> {
@@ -141,7 +141,7 @@ impl Launcher {
         let null = Rc::new(descriptor::null()?);
         let least = i32::try_from(SLOTS).unwrap_or(i32::MAX);
         let slot = || duplicate_from(null.as_fd(), least);
-        let slots = [slot()?, slot()?, slot()?, slot()?, slot()?, slot()?];
+        let slots = [slot()?, slot()?, slot()?, slot()?, slot()?, slot()?, slot()?, slot()?, slot()?];
         signal::set_mask(SignalSet::ALL.without(SignalSet::FAULTS));
         Ok(Self {
             stack: Stack::new()?,
