@@ -13,6 +13,8 @@ use crate::os::poll::{Waiting, poll};
 
 /// What may wait for the reader of stdout before no more is read from the services.
 const BACKLOG_BYTES_MAX: usize = 1 << 20;
+/// What a sink keeps for its next bytes while it is busy: what a block becomes with names in front.
+const KEPT_BYTES: usize = 256 << 10;
 /// A line without an end is shown in parts of this size.
 const PARTIAL_BYTES_MAX: usize = 4 << 10;
 /// A pipe that poll calls writable takes this much without blocking (PIPE_BUF, pipe(7)).
@@ -79,6 +81,11 @@ impl Sink {
         }
     }
 
+    /// Gives back the memory that it does not need now.
+    pub fn give_back(&mut self) {
+        self.backlog.shrink_to(PARTIAL_BYTES_MAX);
+    }
+
     /// Writes what can be written without waiting. An error is the end of this sink.
     pub fn push(&mut self) -> io::Result<()> {
         while !self.is_empty() {
@@ -97,7 +104,7 @@ impl Sink {
         if self.is_empty() {
             self.backlog.clear();
             self.done = 0;
-            self.backlog.shrink_to(PARTIAL_BYTES_MAX);
+            self.backlog.shrink_to(KEPT_BYTES);
         } else if self.done > BACKLOG_BYTES_MAX {
             self.backlog.drain(..self.done);
             self.done = 0;
@@ -147,36 +154,42 @@ impl Console {
 
     /// Shows the complete lines of `input`, the first one continuing `partial`, and keeps the rest.
     pub fn show(&mut self, name: &str, partial: &mut Vec<u8>, input: &[u8]) {
+        let head = self.head(name);
         let mut rest = input;
         while let Some(end) = memchr(b'\n', rest) {
             let (line, behind) = rest.split_at(end + 1);
             let text = line.get(..end).unwrap_or_default();
             if partial.is_empty() {
-                self.show_line(name, text);
+                self.add_line(&head, text);
             } else {
                 partial.extend_from_slice(text);
-                self.show_line(name, &std::mem::take(partial));
+                self.add_line(&head, &std::mem::take(partial));
             }
             rest = behind;
         }
         for part in rest.chunks(PARTIAL_BYTES_MAX) {
             partial.extend_from_slice(part);
             if partial.len() >= PARTIAL_BYTES_MAX {
-                self.show_line(name, &std::mem::take(partial));
+                self.add_line(&head, &std::mem::take(partial));
             }
         }
     }
 
     pub fn show_line(&mut self, name: &str, text: &[u8]) {
-        if self.sink.ended {
-            return;
-        }
+        self.add_line(&self.head(name), text);
+    }
+
+    /// Made once for all lines of a block.
+    fn head(&self, name: &str) -> String {
         let width = self.width;
-        let head = if self.colour {
+        if self.colour {
             format!("\x1b[{}m{name:width$} |\x1b[0m ", colour_of(name))
         } else {
             format!("{name:width$} | ")
-        };
+        }
+    }
+
+    fn add_line(&mut self, head: &str, text: &[u8]) {
         self.sink.add(head.as_bytes());
         self.sink.add(text);
         self.sink.add(b"\n");

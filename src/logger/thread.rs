@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::lifecycle::Name;
 use crate::os::clock::monotonic_nanoseconds;
 use crate::os::epoll::Epoll;
+use crate::os::memory;
 use crate::os::poll::{Waiting, poll};
 use crate::service::LogSettings;
 
@@ -303,6 +304,10 @@ impl Thread {
         self.large = None;
         self.place.block.give_back();
         self.out = Vec::new();
+        if let Some(console) = &mut self.console {
+            console.sink.give_back();
+        }
+        memory::give_back();
     }
 
     pub fn set_timer(&mut self, id: u64, at: u64) {
