@@ -231,7 +231,7 @@ fn a_reply_larger_than_the_socket_buffer_arrives_whole() {
     let problems: Vec<String> =
         (0..40_000).map(|n| format!("problem number {n} of a very long list")).collect();
     let big = Reply::Rescanned { added: Vec::new(), changed: Vec::new(), removed: Vec::new(), problems };
-    room.server.reply(id, &[big]);
+    room.server.reply(id, std::slice::from_ref(&big));
     assert!(matches!(client.receive(None).unwrap(), Received::Reply(reply) if *reply == big));
 }
 

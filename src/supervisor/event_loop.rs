@@ -23,7 +23,7 @@ use crate::lifecycle::{Action, Event, Lifecycle, Name, Pid, RequestId, Time};
 use crate::logger::Logger;
 use crate::os::{clock, memory};
 use crate::protocol::control::Reply;
-use crate::protocol::guardian::Child;
+use crate::protocol::guardian::{Child, Order};
 use crate::service::Definition;
 
 /// A program that was left running when its main process exited 0 gets this long to make a session
@@ -232,6 +232,8 @@ impl Supervisor {
         if self.tidy_at.is_some_and(|at| at <= now()) {
             self.tidy_at = None;
             memory::give_back();
+            memory::let_go_of_program();
+            self.link.push(Order::Tidy);
         }
         let now = now();
         let due: Vec<(Name, Pid)> = self

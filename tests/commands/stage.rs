@@ -44,7 +44,7 @@ impl Stage {
             let (replies, close) = scenes.lock().unwrap().pop_front().unwrap_or_default();
             let Some(server) = of_inbox.upgrade() else { return true };
             let server = server.wait();
-            replies.iter().for_each(|reply| server.reply(client, reply));
+            server.reply(client, &replies);
             if close {
                 server.close(client);
             }

@@ -165,6 +165,8 @@ pub enum Order {
         name: Name,
         note: Vec<u8>,
     },
+    /// Nothing is to be done for now: memory that only a start needs can go.
+    Tidy,
     /// Everything has ended: exit with this code. Children that are left are killed.
     Exit {
         code: u8,

@@ -67,6 +67,7 @@ pub fn encode_order(order: &Order, out: &mut Vec<u8>) {
             out.byte(11);
             out.byte(*code);
         }
+        Order::Tidy => out.byte(13),
         Order::Environment { number, variables } => {
             out.byte(12);
             out.unsigned(*number);
@@ -99,6 +100,7 @@ fn decode_order(from: &mut Reader<'_>) -> Result<Order, DecodeError> {
         9 => Order::Forget { name: from.name()? },
         10 => Order::Note { name: from.name()?, note: from.bytes()?.to_vec() },
         11 => Order::Exit { code: from.byte()? },
+        13 => Order::Tidy,
         12 => Order::Environment { number: from.unsigned()?, variables: plan::read_environment(from)? },
         _ => return Err(DecodeError::Invalid("order")),
     })

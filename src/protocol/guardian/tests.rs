@@ -132,6 +132,7 @@ fn orders() -> impl Strategy<Value = Order> {
         names().prop_map(|name| Order::Forget { name }),
         (names(), vec(any::<u8>(), 0..300)).prop_map(|(name, note)| Order::Note { name, note }),
         any::<u8>().prop_map(|code| Order::Exit { code }),
+        Just(Order::Tidy),
         (any::<u32>(), environments())
             .prop_map(|(number, variables)| Order::Environment { number, variables }),
     ]
