@@ -6,6 +6,8 @@ pub const EPERM: i32 = libc::EPERM;
 pub const ENOENT: i32 = libc::ENOENT;
 pub const EACCES: i32 = libc::EACCES;
 pub const ENOEXEC: i32 = libc::ENOEXEC;
+pub const EAGAIN: i32 = libc::EAGAIN;
+pub const EMFILE: i32 = libc::EMFILE;
 
 /// "No such file or directory (ENOENT)".
 pub fn describe(number: i32) -> String {

@@ -69,16 +69,16 @@ pub struct Event {
 }
 
 impl Inotify {
-    /// Fails with EMFILE above /proc/sys/fs/inotify/max_user_instances (128 by default).
+    /// Fails above /proc/sys/fs/inotify/max_user_instances (128 by default).
     pub fn new() -> io::Result<Self> {
         let flags = InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK;
-        Ok(Self(nix::sys::inotify::Inotify::init(flags)?))
+        nix::sys::inotify::Inotify::init(flags).map(Self).map_err(in_words)
     }
 
-    /// Replaces what an earlier watch of the same file or directory was for, unless `ALSO` is given. Fails with ENOSPC
-    /// above /proc/sys/fs/inotify/max_user_watches.
+    /// Replaces what an earlier watch of the same file or directory was for, unless `ALSO` is given. Fails above
+    /// /proc/sys/fs/inotify/max_user_watches.
     pub fn add(&self, path: &Path, what: Kinds) -> io::Result<WatchId> {
-        Ok(WatchId(self.0.add_watch(path, what.0)?))
+        self.0.add_watch(path, what.0).map(WatchId).map_err(in_words)
     }
 
     /// Says nothing when the watch has gone with what was watched.
@@ -125,6 +125,18 @@ impl Drop for Inotify {
         // If that cannot be had, closing takes its time.
         leave_to_collector(self.0.as_fd()).err();
     }
+}
+
+/// The kernel's words for its two limits lead astray: "no space left on device" is about no disk.
+fn in_words(errno: Errno) -> io::Error {
+    let text = match errno {
+        Errno::EMFILE => {
+            "no inotify instance is left (EMFILE): raise fs.inotify.max_user_instances by sysctl, or ulimit -n"
+        }
+        Errno::ENOSPC => "no inotify watch is left (ENOSPC): raise fs.inotify.max_user_watches by sysctl",
+        other => return other.into(),
+    };
+    io::Error::other(text)
 }
 
 impl AsFd for Inotify {

@@ -11,7 +11,7 @@ use super::directories::Directories;
 use super::event_loop::{Supervisor, now};
 use super::inbox::{INBOX_INPUTS_MAX, Input};
 use super::link::GuardianLink;
-use super::{CONTROL_DESCRIPTOR, GUARDIAN_DESCRIPTOR, JOURNAL_DESCRIPTORS, Setup};
+use super::{CONTROL_DESCRIPTOR, GUARDIAN_DESCRIPTOR, JOURNAL_DESCRIPTORS, Setup, words};
 use crate::control::Server;
 use crate::lifecycle::{Event, Exit, Main, Memory, Name, Pid, Signal, StateWord, Wanted};
 use crate::logger::{ConsoleSetup, Kept, Logger, LoggerSetup};
@@ -30,7 +30,6 @@ pub struct Note {
 /// Everything that is ready before the first event.
 pub struct Handover {
     pub setup: Setup,
-    pub link: GuardianLink,
     pub server: Server,
     pub logger: Logger,
     pub directories: Directories,
@@ -39,7 +38,6 @@ pub struct Handover {
     pub welcome: Input,
     pub guardian: Pid,
     pub supervisors_started: u32,
-    pub remarks: Vec<String>,
 }
 
 /// The guardian's table as it was told.
@@ -65,49 +63,34 @@ struct Relaunched {
 const DESCRIPTORS_SPARE: usize = 16;
 
 /// Errors are in words: what could not be had.
-pub fn take_over(setup: Setup) -> Result<Handover, String> {
-    let adopt = |number: u8, what: &str| {
-        descriptor::inherited(number).map_err(|error| {
-            format!(
-                "cannot use descriptor {number} ({what}): {error}; this role is started by the guardian only"
-            )
-        })
-    };
-    let socket = adopt(GUARDIAN_DESCRIPTOR, "the line to the guardian")?;
+pub fn line_to_guardian() -> Result<GuardianLink, String> {
+    adopt(GUARDIAN_DESCRIPTOR, "the line to the guardian").map(GuardianLink::new)
+}
+
+/// Errors are in words: what could not be had.
+pub fn take_over(setup: Setup, link: &mut GuardianLink) -> Result<Handover, String> {
     let listener = adopt(CONTROL_DESCRIPTOR, "the control socket")?;
     let kept = kept_for_logs();
     let (sender, inbox) = bounded(INBOX_INPUTS_MAX);
 
-    let mut link = GuardianLink::new(socket);
     let spare: Vec<OwnedFd> = (0..DESCRIPTORS_SPARE).map_while(|_| descriptor::null().ok()).collect();
     link.push(Order::Hello { version: VERSION });
     link.flush().map_err(|error| format!("cannot greet the guardian: {error}"))?;
     let welcome = link.hear()?;
     drop(spare);
     let (guardian, supervisors_started) = welcomed(&welcome)?;
-    let mut remarks = Vec::new();
-    let directories = Directories::watch(&setup.services_dir, sender.clone()).unwrap_or_else(|error| {
-        remarks.push(format!(
-            "cannot watch {}: {error}; run `svc rescan` after edits",
-            setup.services_dir.display()
-        ));
-        Directories::default()
-    });
+    let directories = Directories::watch(&setup.services_dir, sender.clone())
+        .unwrap_or_else(|error| Directories::unwatched(&setup.services_dir, error));
     let logger = start_logger(&setup, supervisors_started > 1, kept, sender.clone())?;
     let server = start_server(listener, sender.clone())?;
     // Last: it takes a descriptor for every log there is.
-    link.listen(sender).map_err(|error| format!("cannot start a thread: {error}"))?;
-    Ok(Handover {
-        setup,
-        link,
-        server,
-        logger,
-        directories,
-        inbox,
-        welcome,
-        guardian,
-        supervisors_started,
-        remarks,
+    link.listen(sender).map_err(|error| words::need("start a thread", &error))?;
+    Ok(Handover { setup, server, logger, directories, inbox, welcome, guardian, supervisors_started })
+}
+
+fn adopt(number: u8, what: &str) -> Result<OwnedFd, String> {
+    descriptor::inherited(number).map_err(|error| {
+        format!("cannot use descriptor {number} ({what}): {error}; this role is started by the guardian only")
     })
 }
 
@@ -151,7 +134,7 @@ fn start_logger(
             drop(unsent);
         }
     };
-    Logger::start(logger_setup, facts).map_err(|error| format!("cannot start the logger: {error}"))
+    Logger::start(logger_setup, facts).map_err(|error| words::need("start the logger", &error))
 }
 
 fn start_server(listener: OwnedFd, inbox: Sender<Input>) -> Result<Server, String> {
@@ -159,7 +142,7 @@ fn start_server(listener: OwnedFd, inbox: Sender<Input>) -> Result<Server, Strin
         Ok(()) => true,
         Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
     };
-    Server::start(listener, own::uid(), requests).map_err(|error| format!("cannot serve clients: {error}"))
+    Server::start(listener, own::uid(), requests).map_err(|error| words::need("serve clients", &error))
 }
 
 /// Tells the guardian that all is done and waits until it has gone: who waits for us to end knows
@@ -207,6 +190,7 @@ impl Supervisor {
         }
         let mut notes = table.notes;
         let listed = self.list_services();
+        self.tell_blindness();
         // Before anything of theirs is started anew: it would ask for a pipe of its own.
         for (name, _) in &table.pipes {
             self.services.entry(name.clone()).or_default().pipe_asked = true;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::event_loop::{Service, Supervisor};
+use super::words;
 use crate::lifecycle::{Backoff, Event, Kind, Name, Policy, Restart, Scope, Signal, StopStep};
 use crate::os::inotify;
 use crate::protocol::guardian::{Child, Order, Role};
@@ -40,12 +41,9 @@ impl Supervisor {
     }
 
     /// Says what of the directories is not watched.
-    fn tell_blindness(&mut self) {
+    pub fn tell_blindness(&mut self) {
         if let Some((path, error)) = self.directories.take_trouble() {
-            let remark = format!(
-                "cannot watch {}: {error}; new and changed directories are seen by `svc rescan`",
-                path.display()
-            );
+            let remark = words::blind(&path, &error);
             self.say(&remark);
             self.remarks.push(remark);
         }

@@ -87,6 +87,11 @@ impl Directories {
         Ok(directories)
     }
 
+    /// Where nothing can be watched at all.
+    pub fn unwatched(services_dir: &Path, error: io::Error) -> Self {
+        Self { blind: true, trouble: Some((services_dir.to_owned(), error)), ..Self::default() }
+    }
+
     /// Call before the directory is read; again when it may have been replaced.
     pub fn watch_service(&mut self, name: &Name) {
         self.add(name, self.services_dir.join(name.as_str()));

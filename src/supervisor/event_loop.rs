@@ -21,7 +21,7 @@ use super::tree::Forest;
 use crate::control::{ClientId, Server};
 use crate::lifecycle::{Action, Event, Lifecycle, Name, Pid, RequestId, Time};
 use crate::logger::Logger;
-use crate::os::{clock, memory};
+use crate::os::{clock, descriptor, memory};
 use crate::protocol::control::Reply;
 use crate::protocol::guardian::{Child, Order};
 use crate::service::Definition;
@@ -115,23 +115,33 @@ pub struct Supervisor {
 /// The supervisor's life. Returns its exit code.
 pub fn run(setup: Setup) -> i32 {
     memory::share_one_pool();
-    match boot::take_over(setup) {
+    let mut link = match boot::line_to_guardian() {
+        Ok(link) => link,
+        Err(why) => return cannot_live(&why),
+    };
+    match boot::take_over(setup, &mut link) {
         Ok(handover) => {
-            let mut supervisor = Supervisor::new(handover);
+            let mut supervisor = Supervisor::new(handover, link);
             supervisor.boot();
             supervisor.live()
         }
         Err(why) => {
-            eprintln!("svc: {why}");
-            111
+            // Where its line ends, the guardian ends this process, and why would not be told.
+            std::mem::forget(link);
+            cannot_live(&why)
         }
     }
 }
 
+fn cannot_live(why: &str) -> i32 {
+    descriptor::say(why);
+    111
+}
+
 impl Supervisor {
-    fn new(handover: Handover) -> Self {
-        let Handover { setup, link, server, logger, directories, .. } = handover;
-        let Handover { inbox, welcome, guardian, supervisors_started, remarks, .. } = handover;
+    fn new(handover: Handover, link: GuardianLink) -> Self {
+        let Handover { setup, server, logger, directories, .. } = handover;
+        let Handover { inbox, welcome, guardian, supervisors_started, .. } = handover;
         let own = Pid(crate::os::own::pid());
         Self {
             planner: Planner::new(setup.place),
@@ -148,7 +158,7 @@ impl Supervisor {
             own,
             since: clock::wall(),
             supervisors_started,
-            remarks,
+            remarks: Vec::new(),
             later_looks: BTreeMap::new(),
             thinning: BTreeMap::new(),
             notes: BTreeMap::new(),

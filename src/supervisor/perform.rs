@@ -72,10 +72,8 @@ impl Supervisor {
             self.link.push(Order::Environment { number, variables });
         }
         if let Some(logged) = &plan.log_pipe {
-            let service = self.services.entry(logged.clone()).or_default();
-            if !std::mem::replace(&mut service.pipe_asked, true) {
-                self.link.push(Order::OpenPipe { name: logged.clone() });
-            }
+            // The guardian makes it for the launch, and reports it.
+            self.services.entry(logged.clone()).or_default().pipe_asked = true;
         }
         let indices: Vec<u8> = descriptors.into_iter().map(|descriptor| self.link.pass(descriptor)).collect();
         for stdio in &mut plan.stdio {

@@ -42,7 +42,7 @@ impl Supervisor {
                 if let Some(service) = self.services.get_mut(&name) {
                     service.pipe_asked = false;
                 }
-                self.say(&format!("{name}: cannot make its log pipe: {}", errno::describe(number)));
+                self.say(&format!("{name}: {}", words::log_pipe_failure(number)));
             }
             Report::Signalled { signal, .. } => self.take_signal(signal),
             Report::Complaint { text } => self.say(&text),

@@ -1,6 +1,7 @@
 //! Failures of a launch in words: what failed, on which path, why.
 
 use std::io;
+use std::path::Path;
 
 use crate::os::errno;
 use crate::protocol::guardian::{LaunchFailure, LaunchStep};
@@ -13,8 +14,8 @@ pub fn launch_failure(definition: &Definition, failure: LaunchFailure) -> String
     let directory = definition.directory.display();
     match failure.step {
         LaunchStep::Busy => "cannot start: the process before it is not accounted for yet".to_owned(),
-        LaunchStep::LogPipe => format!("cannot make its log pipe: {why}"),
-        LaunchStep::Clone => format!("cannot make a process: {why}"),
+        LaunchStep::LogPipe => log_pipe_failure(failure.errno),
+        LaunchStep::Clone => format!("cannot make a process: {why}{}", shortage(failure.errno)),
         LaunchStep::Session => format!("cannot make a session: {why}"),
         LaunchStep::Stdio => format!("cannot set up descriptor {}: {why}", failure.index),
         LaunchStep::ControllingTerminal => format!(
@@ -72,6 +73,25 @@ pub fn launch_failure(definition: &Definition, failure: LaunchFailure) -> String
     }
 }
 
+/// "cannot make its log pipe: Too many open files (EMFILE); …".
+pub fn log_pipe_failure(number: i32) -> String {
+    format!("cannot make its log pipe: {}{}", errno::describe(number), shortage(number))
+}
+
+/// What to do where the kernel gives no more.
+pub fn shortage(number: i32) -> &'static str {
+    match number {
+        errno::EMFILE => "; raise the limit of svc (ulimit -n)",
+        errno::EAGAIN => "; allow more processes (ulimit -u, pids.max) or memory (ulimit -v)",
+        _ => "",
+    }
+}
+
+/// Edits are not noticed by themselves.
+pub fn blind(directory: &Path, error: &io::Error) -> String {
+    format!("cannot watch {}: {}; run `svc rescan` after edits", directory.display(), why(error))
+}
+
 fn need_root(number: i32) -> &'static str {
     if number == errno::EPERM { "; svc has to run as root for that" } else { "" }
 }
@@ -86,9 +106,21 @@ fn execute_hint(number: i32) -> &'static str {
 }
 
 /// "cannot open /srv/x: No such file or directory (ENOENT)".
-pub fn io_failure(verb: &str, path: &std::path::Path, error: &io::Error) -> String {
+pub fn io_failure(verb: &str, path: &Path, error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(number) => format!("cannot {verb} {}: {}", path.display(), errno::describe(number)),
         None => format!("cannot {verb} {}: {error}", path.display()),
+    }
+}
+
+/// "cannot serve clients: Try again (EAGAIN); …": what a supervisor cannot live without.
+pub fn need(what: &str, error: &io::Error) -> String {
+    format!("cannot {what}: {}", why(error))
+}
+
+fn why(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => format!("{}{}", errno::describe(number), shortage(number)),
+        None => error.to_string(),
     }
 }
