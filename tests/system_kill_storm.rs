@@ -52,6 +52,10 @@ fn kills_at_random_moments_leave_one_copy_of_each_and_no_service_behind() {
         return;
     }
     let end = Instant::now() + TIME;
+    // A failure prints the seed of its storm; SVC_STORM_SEED repeats that one.
+    let given = std::env::var("SVC_STORM_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seeds: [u64; 2] =
+        given.map_or([0x9e37_79b9_7f4a_7c15, 0x2545_f491_4f6c_dd1d], |seed| [seed, seed.rotate_left(32)]);
     let kills = std::thread::scope(|scope| {
         let rounds = |mut seed: u64| {
             move || {
@@ -62,8 +66,7 @@ fn kills_at_random_moments_leave_one_copy_of_each_and_no_service_behind() {
                 kills
             }
         };
-        let threads =
-            [scope.spawn(rounds(0x9e37_79b9_7f4a_7c15)), scope.spawn(rounds(0x2545_f491_4f6c_dd1d))];
+        let threads = seeds.map(|seed| scope.spawn(rounds(seed)));
         threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
     });
     assert!(kills >= 10, "only {kills} kills");
@@ -71,6 +74,7 @@ fn kills_at_random_moments_leave_one_copy_of_each_and_no_service_behind() {
 
 /// The guardian waits ever longer for supervisors that die young: a few kills, then a fresh svc.
 fn storm(seed: &mut u64) -> usize {
+    println!("SVC_STORM_SEED={seed}");
     let world = World::with(|world| {
         for number in 0..2 {
             world.service(&format!("steady{number}")).run(&locked("exec sleep 1000"));

@@ -77,7 +77,10 @@ impl Supervisor {
             What::Show { name } => self.send_definition(client, &name),
             What::Shutdown => {
                 self.reply(client, Reply::ShuttingDown);
-                self.shut_down();
+                // Who lost a supervisor in the middle asks the next one again: only signals hurry.
+                if !self.core.shutting_down() {
+                    self.shut_down();
+                }
             }
         }
     }
