@@ -89,13 +89,7 @@ fn command_program(
         named_program(&reading.directory, &path, root.is_some()).err()
     } else {
         let path = search_path(draft, environment);
-        match programs::find_in_path(root.as_deref(), OsStr::new(program), &path) {
-            Some(_) => None,
-            None => {
-                let help = Some("install it, or write its whole path".into());
-                Some(Fault { text: format!("{program}: not found in {path}"), help })
-            }
-        }
+        programs::find_in_path(root.as_deref(), OsStr::new(program), OsStr::new(&path)).err()
     };
     if let Some(fault) = fault
         && let Some(problem) = reading.complain_at(place, format!("cannot start {}", fault.text))

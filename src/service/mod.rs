@@ -30,7 +30,7 @@ pub use definition::*;
 pub use listing::{Listed, list};
 pub use nearest::nearest;
 pub use problem::{Level, Problem, Problems};
-pub use programs::DEFAULT_PATH;
+pub use programs::{DEFAULT_PATH, find_in_path};
 pub use reference::reference;
 pub use show::Shown;
 

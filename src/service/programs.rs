@@ -2,12 +2,14 @@
 //! interprets it.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::reading::{cause, kind_in_words};
 use crate::os::directory::{Directory, FileFacts, FileKind};
+use crate::os::open;
 
 /// The PATH of a service that has none of its own and does not inherit svc's.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -25,6 +27,13 @@ pub struct Fault {
 impl Fault {
     fn new(text: impl Into<String>, help: Option<String>) -> Self {
         Self { text: text.into(), help }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)?;
+        self.help.iter().try_for_each(|help| write!(f, "; {help}"))
     }
 }
 
@@ -85,9 +94,9 @@ fn check_head(directory: &Directory, head: &[u8]) -> Result<(), Fault> {
         (Some(env), Some(program)) if env == "env" && !program.contains(&b'/') => {
             let program = OsStr::from_bytes(program);
             let path = own_path();
-            match find_in_path(None, program, &path) {
-                Some(_) => Ok(()),
-                None => Err(missing_interpreter(program, &format!("not found in {path}"))),
+            match find_in_path(None, program, OsStr::new(&path)) {
+                Ok(_) => Ok(()),
+                Err(_) => Err(missing_interpreter(program, &format!("not found in {path}"))),
             }
         }
         (_, _) => Ok(()),
@@ -121,12 +130,28 @@ pub fn own_path() -> String {
     }
 }
 
-/// The first executable file of that name. With `root`, the places are inside of it.
-pub fn find_in_path(root: Option<&Path>, program: &OsStr, path: &str) -> Option<PathBuf> {
-    let places = path.split(':').filter(|place| place.starts_with('/'));
-    places.map(|place| within(root, &Path::new(place).join(program))).find(|candidate| {
-        use std::os::unix::fs::PermissionsExt;
-        candidate.metadata().is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+/// The first executable file of that name in the places of `path`. With `root`, they are inside of it, and so
+/// is what is found.
+pub fn find_in_path(root: Option<&Path>, program: &OsStr, path: &OsStr) -> Result<PathBuf, Fault> {
+    let mut not_executable = None;
+    for place in std::env::split_paths(path).filter(|place| place.is_absolute()) {
+        let candidate = place.join(program);
+        match open::is_executable_file(&within(root, &candidate)) {
+            Some(true) => return Ok(candidate),
+            Some(false) => not_executable = not_executable.or(Some(candidate)),
+            None => {}
+        }
+    }
+    let program = program.display();
+    Err(match not_executable.map(|found| within(root, &found)) {
+        Some(found) => {
+            let found = found.display();
+            Fault::new(format!("{program}: {found} is not executable"), Some(format!("chmod +x {found}")))
+        }
+        None => Fault::new(
+            format!("{program}: not found in {}", path.display()),
+            Some("install it, or write its whole path".into()),
+        ),
     })
 }
 
@@ -135,5 +160,37 @@ pub fn within(root: Option<&Path>, path: &Path) -> PathBuf {
     match root {
         Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
         None => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_first_executable_file_is_found_and_one_that_is_not_executable_is_named() {
+        let top = tempfile::tempdir().unwrap();
+        let top = top.path();
+        for (place, mode) in [("one", 0o644), ("two", 0o755), ("three", 0o755)] {
+            fs::create_dir(top.join(place)).unwrap();
+            fs::write(top.join(place).join("program"), "").unwrap();
+            fs::set_permissions(top.join(place).join("program"), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let find = |root: Option<&Path>, path: &str| {
+            find_in_path(root, OsStr::new("program"), OsStr::new(path)).map_err(|fault| fault.to_string())
+        };
+        let place = |name: &str| top.join(name).display().to_string();
+        let path = format!("relative:{}:{}:{}", place("one"), place("two"), place("three"));
+        assert_eq!(find(None, &path), Ok(top.join("two/program")));
+        // Inside of a root it is named as it is seen from there.
+        assert_eq!(find(Some(top), "/one:/three"), Ok(PathBuf::from("/three/program")));
+        let one = place("one/program");
+        let expected = format!("program: {one} is not executable; chmod +x {one}");
+        assert_eq!(find(None, &place("one")), Err(expected.clone()));
+        assert_eq!(find(Some(top), "/one"), Err(expected));
+        let expected = "program: not found in /nowhere; install it, or write its whole path";
+        assert_eq!(find(None, "/nowhere"), Err(expected.to_owned()));
     }
 }

@@ -10,10 +10,7 @@ use super::launch::Purpose;
 use super::place::Place;
 use crate::os::own;
 use crate::os::users::{self, User};
-use crate::service::Definition;
-
-/// PATH where nothing else says so, as a login of root has it on Debian.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+use crate::service::{DEFAULT_PATH, Definition};
 
 /// Names the service in its own environment. Processes that leave the service's session are found
 /// again by it.
@@ -117,7 +114,10 @@ impl Environments {
             let mut variables = base.clone();
             without.iter().for_each(|key| drop(variables.remove(key)));
             self.untold.push((number, block(&variables)));
-            Shared { number, path: variables.remove(OsStr::new("PATH")).unwrap_or_else(|| PATH.into()) }
+            Shared {
+                number,
+                path: variables.remove(OsStr::new("PATH")).unwrap_or_else(|| DEFAULT_PATH.into()),
+            }
         });
         let path = own.get(OsStr::new("PATH")).unwrap_or(&shared.path).clone();
         Environment { shared: shared.number, own: block(&own), path }
@@ -131,7 +131,7 @@ impl Environments {
 
 fn base_of(inherits: bool, inherited: &Variables, user: Option<&User>) -> Variables {
     let mut base = if inherits { inherited.clone() } else { Variables::new() };
-    base.entry("PATH".into()).or_insert_with(|| PATH.into());
+    base.entry("PATH".into()).or_insert_with(|| DEFAULT_PATH.into());
     if !inherits {
         base.insert("LANG".into(), inherited.get(OsStr::new("LANG")).cloned().unwrap_or("C.UTF-8".into()));
     }

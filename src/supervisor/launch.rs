@@ -15,7 +15,7 @@ use crate::os::resource::OPEN_FILES;
 use crate::os::users::{self, User};
 use crate::os::{own, process};
 use crate::protocol::guardian::{Identity, LaunchPlan, ResourceLimit, Scheduler, Stdio};
-use crate::service::{Context, Definition, Input, LogTarget, Output, Program};
+use crate::service::{Context, Definition, Input, LogTarget, Output, Program, find_in_path};
 
 const UMASK: u32 = 0o022;
 
@@ -138,24 +138,9 @@ fn command(
     if name.contains('/') {
         return Ok((name.as_bytes().to_vec(), arguments));
     }
-    let root = definition.context.root.as_deref().unwrap_or(Path::new("/"));
-    let mut found_not_executable = None;
-    for directory in std::env::split_paths(path).filter(|directory| directory.is_absolute()) {
-        let candidate = directory.join(name);
-        let Ok(inside) = candidate.strip_prefix("/") else { continue };
-        match open::is_executable_file(&root.join(inside)) {
-            Some(true) => return Ok((candidate.into_os_string().into_vec(), arguments)),
-            Some(false) => found_not_executable = found_not_executable.or(Some(candidate)),
-            None => {}
-        }
-    }
-    match found_not_executable {
-        Some(candidate) => Err(format!("cannot execute {}: it is not executable", candidate.display())),
-        None => Err(format!(
-            "cannot find {name} in its PATH ({}); is it installed? an absolute path works too",
-            path.to_string_lossy()
-        )),
-    }
+    let found = find_in_path(definition.context.root.as_deref(), OsStr::new(name), path)
+        .map_err(|fault| format!("cannot execute {fault}"))?;
+    Ok((found.into_os_string().into_vec(), arguments))
 }
 
 fn stdio(
