@@ -165,11 +165,12 @@ impl Guardian {
         self.report(Report::LaunchFailed { child, failure });
     }
 
-    /// Nothing to do for one that has ended meanwhile: its exit is on its way.
+    /// Nothing to do for one that has ended meanwhile: its exit is on its way. As long as the exit before it is
+    /// not acknowledged, the order was meant for that one; only one such exit is kept.
     fn stand(&mut self, child: &Child, stands: bool) {
-        let entry = self.children.table.get_mut(child);
-        if let Some(State::Running { standing }) = entry.map(|entry| &mut entry.state) {
-            *standing = stands;
+        let Some(entry) = self.children.table.get_mut(child) else { return };
+        if let State::Running { standing } = &mut entry.state {
+            *standing = stands && entry.earlier.is_none();
         }
     }
 

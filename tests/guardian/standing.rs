@@ -16,6 +16,7 @@ pub const TESTS: &[Test] = &[
     ("a_standing_order_waits_for_an_empty_group", a_standing_order_waits_for_an_empty_group),
     ("a_standing_order_can_be_taken_back", a_standing_order_can_be_taken_back),
     ("a_standing_order_that_fails_is_told", a_standing_order_that_fails_is_told),
+    ("a_standing_order_for_the_one_before_is_none_for_its_successor", late_standing_order),
 ];
 
 fn a_standing_order_restarts_at_once_and_only_once() {
@@ -105,4 +106,27 @@ fn a_standing_order_that_fails_is_told() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// It was sent before its sender knew of the relaunch. Carried out, it would let two exits pass untold when
+/// the sender dies before it reads of them.
+fn late_standing_order() {
+    let mut stage = Stage::new();
+    let stand = || Order::Stand { child: child("x") };
+    stage.order(&[launch("x", &plan(LONG)), stand(), signal("x", 9, false)]);
+    let first = stage.started();
+    let (pid, _, next) = exit_of(&stage.exited());
+    assert_eq!(pid, first);
+    stage.order(&[stand(), signal("x", 9, false)]);
+    let killed = Exit::Signal { signal: Signal(9), core: false };
+    assert_eq!(exit_of(&stage.exited()), (next.unwrap(), killed, None));
+    // Both are told to the next supervisor too.
+    stage.kill_supervisor();
+    let table = stage.hello();
+    assert!(table.iter().any(|report| match report {
+        Report::Known { pid, state: KnownState::Exited { .. }, .. } => Some(*pid) == next,
+        _ => false,
+    }));
+    let told = table.iter().find(|report| matches!(report, Report::Exited { .. })).unwrap();
+    assert_eq!(exit_of(told), (first, killed, next));
 }

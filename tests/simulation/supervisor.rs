@@ -41,7 +41,7 @@ impl World {
             Action::Adopt { name, pid } => self.adopt(name, pid),
             Action::Stand { name } => {
                 let service = self.service(&name);
-                service.standing = service.main.is_some();
+                service.standing = service.main.is_some() && service.unacknowledged.is_empty();
             }
             Action::Unstand { name } => self.service(&name).standing = false,
             Action::Reload { name } => {
