@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use common::processes::{facts, kill_9, lives};
 use common::said::Running;
-use common::{PATIENCE, World, let_pass, wait_for, wait_until};
+use common::{PATIENCE, ServiceDir, World, let_pass, wait_for, wait_until};
 
 /// Kills the supervisor and waits until the next one answers.
 fn kill_supervisor(world: &World) {
@@ -137,6 +137,25 @@ fn followed_logs_do_not_notice_the_end_of_the_supervisor() {
         }
     }
     assert!(lives(logs.pid()));
+}
+
+#[test]
+fn all_logs_are_followed_also_those_of_services_that_come_later() {
+    let mut world = World::new();
+    std::fs::remove_dir(world.root.join("log")).unwrap();
+    let (logs, lines) = beside(&world, &["logs", "-f"]);
+    wait_until("it to wait", || facts(logs.pid()).is_some_and(|facts| facts.state == 'S'));
+    world.service("first").run("echo one; exec sleep 1000");
+    world.start();
+    expect_line(&lines, "first | one");
+    ServiceDir::appearing(&world.services(), "much-later", |service| {
+        service.run("echo two; exec sleep 1000");
+    });
+    expect_line(&lines, "much-later | two");
+    ServiceDir::appearing(&world.services(), "third", |service| {
+        service.run("echo three; exec sleep 1000");
+    });
+    expect_line(&lines, "third      | three");
 }
 
 #[test]

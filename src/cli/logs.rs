@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use clap::Args;
@@ -14,6 +15,8 @@ use super::{ask, disk};
 use crate::lifecycle::Name;
 use crate::logger::read::{Item, LogReader, Query};
 use crate::logger::rfc3339;
+use crate::os::inotify::{Inotify, Kinds};
+use crate::os::poll::{Waiting, poll};
 
 /// What `-f` shows of the past, as tail does.
 const LINES_BEFORE_FOLLOWING: usize = 10;
@@ -54,10 +57,18 @@ pub fn run(options: Options, places: &Places, screen: &mut Screen<'_>) -> Result
         until: options.until.map(|moment| moment.since_1970),
         follow: options.follow,
     };
-    let prefix = Prefix::new(&options, &names);
+    let mut prefix = Prefix::new(&options, &names);
     let mut reader =
         LogReader::open(&log_dir, &names, query).map_err(|error| unreadable(&log_dir, &error))?;
+    let mut newcomers = match options.follow && options.names.is_empty() {
+        true => Some(Newcomers::watch(&log_dir).map_err(|error| unreadable(&log_dir, &error))?),
+        false => None,
+    };
     loop {
+        for name in newcomers.iter_mut().flat_map(|newcomers| newcomers.look(&log_dir)) {
+            prefix.widen(&name);
+            reader.add(name).map_err(|error| unreadable(&log_dir, &error))?;
+        }
         for item in reader.by_ref() {
             let item = item.map_err(|error| unreadable(&log_dir, &error))?;
             let line = prefix.line(&item, screen);
@@ -67,7 +78,52 @@ pub fn run(options: Options, places: &Places, screen: &mut Screen<'_>) -> Result
         if !options.follow {
             return Ok(DONE);
         }
-        reader.wait(None).map_err(|error| unreadable(&log_dir, &error))?;
+        let waited = match &newcomers {
+            Some(newcomers) => newcomers.wait(reader.descriptor()),
+            None => reader.wait(None),
+        };
+        waited.map_err(|error| unreadable(&log_dir, &error))?;
+    }
+}
+
+/// Services that write their first line while the logs of all are followed.
+struct Newcomers {
+    inotify: Inotify,
+    looked: bool,
+}
+
+impl Newcomers {
+    /// The log directory itself may still have to be made.
+    fn watch(log_dir: &Path) -> io::Result<Self> {
+        let inotify = Inotify::new()?;
+        Self::follow(&inotify, log_dir)?;
+        Ok(Self { inotify, looked: false })
+    }
+
+    fn follow(inotify: &Inotify, log_dir: &Path) -> io::Result<()> {
+        let kinds = Kinds::CREATED | Kinds::MOVED_TO | Kinds::ONLY_DIRECTORY;
+        for place in log_dir.ancestors() {
+            match inotify.add(place, kinds) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                watched => return watched.map(drop),
+            }
+        }
+        Ok(())
+    }
+
+    /// All that have a log, when there may be new ones. Those that are read already do no harm.
+    fn look(&mut self, log_dir: &Path) -> BTreeSet<Name> {
+        let came = self.inotify.read().is_ok_and(|events| !events.is_empty());
+        if !came && std::mem::replace(&mut self.looked, true) {
+            return BTreeSet::new();
+        }
+        Self::follow(&self.inotify, log_dir).err();
+        logged(log_dir).unwrap_or_default()
+    }
+
+    fn wait(&self, others: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        let all = others.into_iter().chain([self.inotify.as_fd()]);
+        poll(&mut all.map(Waiting::to_read).collect::<Vec<_>>(), None).map(drop)
     }
 }
 
@@ -96,21 +152,24 @@ fn names(
         }
         return Ok(names.into_iter().collect());
     }
-    let mut names: BTreeSet<Name> = match std::fs::read_dir(log_dir) {
-        Ok(entries) => {
-            let directories = entries.flatten().filter(|entry| entry.path().is_dir());
-            directories
-                .filter_map(|entry| entry.file_name().to_str().and_then(|name| Name::new(name).ok()))
-                .collect()
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeSet::new(),
-        Err(error) => return Err(unreadable(log_dir, &error)),
-    };
+    let mut names = logged(log_dir).map_err(|error| unreadable(log_dir, &error))?;
     let services_dir = places.services()?;
     if services_dir.is_dir() {
         names.extend(disk::services(&services_dir, screen)?.into_iter().map(|service| service.name));
     }
     Ok(names.into_iter().collect())
+}
+
+/// Those that have a log.
+fn logged(log_dir: &Path) -> io::Result<BTreeSet<Name>> {
+    match std::fs::read_dir(log_dir) {
+        Ok(entries) => {
+            let directories = entries.flatten().filter(|entry| entry.path().is_dir());
+            Ok(directories.filter_map(|entry| Name::new(entry.file_name().to_str()?).ok()).collect())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// What stands in front of a line.
@@ -122,9 +181,14 @@ struct Prefix {
 
 impl Prefix {
     fn new(options: &Options, names: &[Name]) -> Self {
-        let several = names.len() > 1 && !options.no_prefix;
+        let all_to_come = options.follow && options.names.is_empty();
+        let several = (names.len() > 1 || all_to_come) && !options.no_prefix;
         let widest = names.iter().map(|name| name.as_str().len()).max().unwrap_or(0);
         Self { time: !options.no_prefix, name_width: several.then_some(widest) }
+    }
+
+    fn widen(&mut self, name: &Name) {
+        self.name_width = self.name_width.map(|width| width.max(name.as_str().len()));
     }
 
     fn line(&self, item: &Item, screen: &Screen<'_>) -> Vec<u8> {
