@@ -156,7 +156,9 @@ fn a_second_daemon_on_the_same_directory_says_who_holds_it() {
     let elsewhere = world.root.join("run2").display().to_string();
     let said = world.svc(&["daemon", "--runtime-dir", &elsewhere]);
     assert_ne!(said.code, 0);
-    assert!(said.err.contains("cannot"), "{}", said.err);
+    assert!(said.err.contains("cannot") && !said.err.contains("run2"), "{}", said.err);
+    let run = world.root.join("run").display().to_string();
+    assert!(said.err.contains(&format!("svc shutdown --runtime-dir {run}`")), "{}", said.err);
     assert!(lives(world.guardian()));
 }
 

@@ -11,6 +11,9 @@ use crate::os::descriptor::say;
 use crate::os::lock::{Lock, LockError};
 use crate::os::{listener, private_directory};
 
+/// In the runtime directory.
+const LOCK: &str = "lock";
+
 #[derive(Debug)]
 pub(super) struct Place {
     pub listener: OwnedFd,
@@ -87,7 +90,7 @@ fn lock_services(setup: &Setup) -> Result<Option<Lock>, String> {
 }
 
 fn lock_runtime(setup: &Setup) -> Result<Lock, String> {
-    let path = setup.runtime_dir.join("lock");
+    let path = setup.runtime_dir.join(LOCK);
     match Lock::file(&path) {
         Ok(lock) => Ok(lock),
         // The services are free, as they were locked before: another svc for other services.
@@ -102,13 +105,27 @@ fn lock_runtime(setup: &Setup) -> Result<Lock, String> {
 }
 
 fn already(setup: &Setup, by: Option<i32>) -> String {
+    let (place, option) = match by.and_then(runtime_dir_of) {
+        Some(other) if other != setup.runtime_dir => {
+            (format!(" ({})", other.display()), format!(" --runtime-dir {}", other.display()))
+        }
+        Some(same) => (format!(" ({})", same.display()), String::new()),
+        None => (String::new(), String::new()),
+    };
     format!(
-        "cannot supervise {}: it is supervised already by {} ({}); end that one with `svc shutdown`, \
+        "cannot supervise {}: it is supervised already by {}{place}; end that one with `svc shutdown{option}`, \
          or leave it to it",
         setup.services_dir.display(),
         holder(by),
-        setup.runtime_dir.display()
     )
+}
+
+/// Where the lock is that a guardian holds besides the services.
+fn runtime_dir_of(pid: i32) -> Option<PathBuf> {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    let mut files = open.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    let lock = files.find(|file| file.file_name().is_some_and(|name| name == LOCK))?;
+    lock.parent().map(Path::to_owned)
 }
 
 fn holder(by: Option<i32>) -> String {
