@@ -53,6 +53,12 @@ fn one_broken_service_never_stops_another() {
         let said = world.svc(&["up", name]);
         assert_eq!(said.code, 1, "{said:?}");
         assert!(said.err.contains("service.toml:1"), "{said:?}");
+        // Line by line, with the caret below what is wrong.
+        assert!(
+            said.err.lines().any(|line| line.trim_start_matches([' ', '|']).starts_with('^')),
+            "{said:?}"
+        );
+        assert!(!said.err.contains("\\n"), "{said:?}");
     }
 }
 

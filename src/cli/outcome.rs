@@ -12,6 +12,11 @@ pub fn lines(verb: Verb, outcome: &ServiceOutcome) -> Vec<String> {
         let line = format!("{name}: {}{}", done(verb, outcome), process(verb, outcome));
         return vec![line];
     }
+    if let Some(problems) = outcome.why.as_deref().filter(|why| why.contains('\n')) {
+        let head = format!("{name}: cannot {}: its service directory has errors", deed(verb));
+        let lines = problems.lines().map(|line| printable(line).into_owned());
+        return std::iter::once(head).chain(lines).collect();
+    }
     let why = match (&outcome.why, outcome.exit) {
         (Some(why), _) => printable(why).into_owned(),
         (None, Some(exit)) => exit.to_string(),
@@ -150,6 +155,15 @@ mod tests {
             "web: cannot start: cannot change to /srv/web: No such file or directory\n    one\n    two\\u{1b}[2J"
         );
         assert_eq!(code(Verb::Up, &failed), 1);
+        let broken = ServiceOutcome {
+            ok: false,
+            why: Some("web/service.toml:1:1: unknown key\n  |\n1 | colour = \"\x1b[31m\"".to_owned()),
+            ..outcome(StateWord::Failed)
+        };
+        assert_eq!(
+            text(Verb::Up, &broken),
+            "web: cannot start: its service directory has errors\nweb/service.toml:1:1: unknown key\n  |\n1 | colour = \"\\u{1b}[31m\""
+        );
         let exited = ServiceOutcome { ok: false, exit: Some(Exit::Code(3)), ..outcome(StateWord::Backoff) };
         assert_eq!(text(Verb::Restart, &exited), "web: cannot restart: exited 3");
         let silent = ServiceOutcome { ok: false, ..outcome(StateWord::Stopping) };
