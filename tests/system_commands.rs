@@ -77,6 +77,20 @@ fn up_and_down_answer_when_it_is_so() {
 }
 
 #[test]
+fn a_service_that_is_down_says_why() {
+    let world = two_sleepers();
+    world.ok(&["down", "web"]);
+    let why = || world.status("web")["reason"].as_str().unwrap_or_default().to_owned();
+    assert!(why().starts_with("asked to stop by uid "), "{}", why());
+    let (_, supervisor) = world.pids();
+    common::processes::kill_9(supervisor);
+    common::wait_until("another supervisor", || {
+        world.ping().is_some_and(|pong| pong["supervisor_pid"] != supervisor)
+    });
+    assert_eq!(why(), "asked to stop");
+}
+
+#[test]
 fn restart_gives_another_process_and_says_so_after_it_runs() {
     let world = two_sleepers();
     let old = world.pid("web");

@@ -42,7 +42,8 @@ fn a_directory_with_a_down_file_is_known_but_not_started() {
         world.service("now").run("exec sleep 1000");
     });
     world.wait_state("now", &["up", "ready"]);
-    for name in ["later", "never"] {
+    for (name, why) in [("later", "not enabled: file down"), ("never", "not enabled: enabled = false")] {
+        assert!(world.ok(&["status"]).lines().any(|line| line.starts_with(name) && line.ends_with(why)));
         let status = world.status(name);
         assert_eq!(
             (status["state"].as_str(), status["enabled"].as_bool()),

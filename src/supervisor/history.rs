@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::lifecycle::{Cause, Exit, Name, Pid, Transition};
+use crate::lifecycle::{Cause, Exit, Name, Pid, Transition, Verb};
 use crate::protocol::control::{PastExit, StampedTransition};
 
 /// How many transitions are remembered of one service.
@@ -35,6 +35,14 @@ impl History {
 
     pub fn stamped(&self, name: &Name) -> Vec<StampedTransition> {
         self.entries.iter().map(|entry| stamp(name, entry.at, entry.transition.clone())).collect()
+    }
+
+    /// The last thing that somebody asked for, and who did.
+    pub fn last_request(&self) -> Option<(Verb, String)> {
+        self.entries.iter().rev().find_map(|entry| match &entry.transition.cause {
+            cause @ Cause::Request { verb, .. } => Some((*verb, cause.to_string())),
+            _ => None,
+        })
     }
 
     /// Newest first.

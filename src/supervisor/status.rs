@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::event_loop::{Service, Supervisor, now};
 use super::history::rfc3339;
 use crate::control::ClientId;
-use crate::lifecycle::{Name, Pid, StateWord, View, Wanted};
+use crate::lifecycle::{Name, Pid, StateWord, Verb, View, Wanted};
 use crate::logger::read::{LogReader, Query, display};
 use crate::os::{clock, proc_fs};
 use crate::protocol::control::{
@@ -85,10 +85,31 @@ impl Supervisor {
             return Some(trouble.clone());
         }
         match view {
+            Some(view) if view.reason.is_none() && view.state == StateWord::Down => {
+                self.why_down(name, service, view)
+            }
             Some(view) => view.reason.clone(),
             None if service.problems.is_empty() => None,
             None => Some("its service directory has errors".to_owned()),
         }
+    }
+
+    fn why_down(&self, name: &Name, service: &Service, view: &View) -> Option<String> {
+        match (service.history.last_request(), view.last_exit) {
+            (Some((Verb::Down, asked)), _) => return Some(asked),
+            (Some((Verb::Once, _)), Some(exit)) => return Some(format!("ran once: {exit}")),
+            (Some(_) | None, _) => {}
+        }
+        let enabled = service.definition.as_ref()?.policy.enabled;
+        let why = match enabled {
+            // Its supervisor has gone with the memory of who it was.
+            true => "asked to stop",
+            false if self.setup.services_dir.join(name.as_str()).join("down").exists() => {
+                "not enabled: file down"
+            }
+            false => "not enabled: enabled = false",
+        };
+        Some(why.to_owned())
     }
 
     fn detail(&mut self, name: &Name) -> Detail {
