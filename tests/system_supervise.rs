@@ -63,7 +63,11 @@ fn a_second_ctrl_c_hurries() {
     world.wait_log("deaf", "deaf");
     terminal.type_in("\x03");
     world.wait_state("deaf", &["stopping"]);
+    wait_until("an answer to Ctrl-C", || {
+        heard.lock().unwrap().contains("stopping 1 service; Ctrl-C again hurries")
+    });
     terminal.type_in("\x03");
+    wait_until("an answer to the second", || heard.lock().unwrap().contains("killing what is left"));
     world.wait_end();
     world.expect_nothing_left();
 }

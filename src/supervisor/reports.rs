@@ -208,6 +208,9 @@ impl Supervisor {
         const PWR: Signal = Signal(30);
         // RTMIN+3, with which systemd-style container engines ask for a clean end.
         const HALT: Signal = Signal(37);
+        if signal == INT && self.setup.place == super::Place::Terminal {
+            self.say_end();
+        }
         match signal {
             Signal::TERM | INT | QUIT | PWR | HALT => self.shut_down(),
             Signal::HUP if self.setup.place == super::Place::Terminal => self.shut_down(),
@@ -215,6 +218,18 @@ impl Supervisor {
                 self.rescan();
             }
             _ => {}
+        }
+    }
+
+    /// Ctrl-C is answered at once, whatever the services do.
+    fn say_end(&self) {
+        let services = self.services.keys().filter(|name| name.logged_service().is_none());
+        let running = services.filter_map(|name| self.core.view(name)).filter(|view| view.pid.is_some());
+        match (self.core.shutting_down(), running.count()) {
+            (_, 0) => {}
+            (false, 1) => self.say("stopping 1 service; Ctrl-C again hurries"),
+            (false, count) => self.say(&format!("stopping {count} services; Ctrl-C again hurries")),
+            (true, _) => self.say("killing what is left"),
         }
     }
 
