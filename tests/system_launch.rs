@@ -7,6 +7,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use common::hostile::{Terminal, spoil_command};
 use common::processes::{
@@ -180,6 +181,26 @@ fn a_service_of_another_user_can_open_dev_stdout_and_dev_stderr() {
     });
     world.wait_log("web", "first");
     world.wait_log("web", "second");
+}
+
+#[test]
+fn a_logger_of_another_user_can_open_dev_stdin() {
+    if !needs_root() {
+        return;
+    }
+    for writer in ["", "user = \"daemon\""] {
+        let world = World::with(|world| {
+            fs::set_permissions(&world.root, PermissionsExt::from_mode(0o755)).unwrap();
+            let caught = world.root.join("caught");
+            fs::write(&caught, "").unwrap();
+            fs::set_permissions(&caught, PermissionsExt::from_mode(0o666)).unwrap();
+            let web = world.service("web");
+            web.script("log/run", &format!("exec cat /dev/stdin >{}", caught.display()));
+            web.file("log/service.toml", "user = \"games\"");
+            web.run("echo one\necho two >/dev/stdout\nexec sleep 1000").toml(writer);
+        });
+        wait_until("both lines", || fs::read_to_string(world.root.join("caught")).unwrap() == "one\ntwo\n");
+    }
 }
 
 #[test]

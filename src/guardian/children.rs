@@ -103,8 +103,9 @@ impl Children {
 
     /// Starts what the plan says. A log pipe that it needs is there already.
     pub fn launch(&mut self, launcher: &mut Launcher, plan: &KeptPlan) -> Result<Pid, LaunchFailure> {
-        let log_pipe = plan.stdio.iter().position(|source| matches!(source, Source::LogWrite));
-        if log_pipe.is_some() {
+        let of_log = |source: &Source| matches!(source, Source::LogWrite | Source::LogRead);
+        let log_pipe = plan.stdio.iter().position(of_log);
+        if plan.stdio.iter().any(|source| matches!(source, Source::LogWrite)) {
             self.reopen_writer(plan.log_pipe.as_ref())?;
         }
         let pipe = plan.log_pipe.as_ref().and_then(|name| self.pipes.get(name));

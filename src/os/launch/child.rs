@@ -70,9 +70,7 @@ fn apply(plan: &Plan<'_>) -> Result<Infallible, Failure> {
     enter(context)?;
     if let Some(identity) = &context.identity {
         if let Some(number) = plan.log_pipe {
-            // Only for those that open it again by name: no reason not to start the program.
-            // SAFETY: takes no memory.
-            unsafe { libc::syscall(libc::SYS_fchown, c_int::from(number), identity.uid, -1) };
+            share_log_pipe(c_int::from(number), identity);
         }
         become_user(identity)?;
     }
@@ -82,6 +80,20 @@ fn apply(plan: &Plan<'_>) -> Result<Infallible, Failure> {
     }
     signal::set_mask(SignalSet::EMPTY);
     execute(plan)
+}
+
+/// Only for those that open it again by name (`/dev/stdout`, a logger's `/dev/stdin`): no reason not to start
+/// the program. The pipe belongs to the user that writes and to the group of the one that reads.
+fn share_log_pipe(number: c_int, identity: &Identity) {
+    if number != 0 {
+        // SAFETY: takes no memory.
+        unsafe { libc::syscall(libc::SYS_fchown, number, identity.uid, -1) };
+        return;
+    }
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_fchown, number, -1, identity.gid) };
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_fchmod, number, 0o660) };
 }
 
 /// Whether the kernel lets a child leave a table of descriptors that it shares.

@@ -37,8 +37,8 @@ pub struct Program<'a> {
     pub environment: [&'a [u8]; 2],
     /// They become 0, 1, 2 and so on; nothing else is open in the program.
     pub descriptors: &'a [BorrowedFd<'a>],
-    /// The number that a pipe of ours has in the program; a user that is become owns it then, so
-    /// that it can open /dev/stdout.
+    /// The number that a pipe of ours has in the program; a user that is become may open it again then, as
+    /// /dev/stdout, or as /dev/stdin when it is 0.
     pub log_pipe: Option<u8>,
     pub context: &'a Context,
 }
