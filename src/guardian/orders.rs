@@ -9,7 +9,7 @@ use super::plan::{Environments, KeptPlan, Source};
 use super::report::{errno_of, now, reason};
 use super::watch::{Guardian, exited};
 use crate::lifecycle::{Name, Pid, Signal};
-use crate::os::{memory, process, seqpacket};
+use crate::os::{process, seqpacket};
 use crate::protocol::guardian::{
     Child, KnownState, LaunchFailure, LaunchPlan, LaunchStep, Order, Report, VERSION, decode_orders,
 };
@@ -81,10 +81,7 @@ impl Guardian {
             Order::Note { name, note } => {
                 self.children.notes.insert(name, note.into());
             }
-            Order::Tidy => {
-                memory::give_back();
-                memory::let_go_of_program();
-            }
+            Order::Tidy => self.tidies = true,
             Order::Exit { code } => self.ending = Some(code),
         }
     }

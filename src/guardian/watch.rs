@@ -1,6 +1,7 @@
 //! The one loop of the guardian: signals first, because a standing order is carried out "at once",
 //! then orders, then reports.
 
+use std::mem;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::{EXIT_SYSTEM_ERROR, Mode, Setup, end};
 use crate::lifecycle::{Exit, Pid, Signal, Time};
 use crate::os::descriptor::{self, say};
 use crate::os::launch::Launcher;
+use crate::os::memory;
 use crate::os::poll::Waiting;
 use crate::os::process::{self, DescriptorLimit};
 use crate::os::signal::{self, SignalSet};
@@ -50,6 +52,8 @@ pub(super) struct Guardian {
     signalled_unheard: Vec<Came>,
     pub(super) descriptor_limit: Option<DescriptorLimit>,
     pub(super) started: Time,
+    /// Memory that is not needed goes back before the next wait.
+    pub(super) tidies: bool,
     /// The code of an Exit order.
     pub(super) ending: Option<u8>,
     /// Children with a standing order whose process group was not empty when they were reaped.
@@ -109,6 +113,7 @@ impl Guardian {
             signalled_unheard: Vec::new(),
             descriptor_limit,
             started: now(),
+            tidies: false,
             ending: None,
             undecided: Vec::new(),
         })
@@ -121,6 +126,10 @@ impl Guardian {
         loop {
             self.supervisor.start_if_due(&mut self.launcher, &self.place.listener);
             self.launcher.disperse();
+            if mem::take(&mut self.tidies) {
+                memory::give_back();
+                memory::let_go_of_program();
+            }
             let woken = self.wait(self.timeout());
             if woken.signals {
                 self.take_signals();

@@ -30,11 +30,11 @@ pub(super) enum Order {
     Attach {
         name: Name,
         pipe: OwnedFd,
-        settings: Box<LogSettings>,
+        settings: Arc<LogSettings>,
     },
     Configure {
         name: Name,
-        settings: Box<LogSettings>,
+        settings: Arc<LogSettings>,
     },
     Detach {
         name: Name,
@@ -129,12 +129,12 @@ impl Logger {
 
     /// From now on what comes through `pipe` is the log of `name`. When there is a pipe already, it
     /// is drained first.
-    pub fn attach(&self, name: Name, pipe: OwnedFd, settings: LogSettings) {
-        self.inbox.leave(Order::Attach { name, pipe, settings: Box::new(settings) });
+    pub fn attach(&self, name: Name, pipe: OwnedFd, settings: impl Into<Arc<LogSettings>>) {
+        self.inbox.leave(Order::Attach { name, pipe, settings: settings.into() });
     }
 
-    pub fn configure(&self, name: &Name, settings: LogSettings) {
-        self.inbox.leave(Order::Configure { name: name.clone(), settings: Box::new(settings) });
+    pub fn configure(&self, name: &Name, settings: impl Into<Arc<LogSettings>>) {
+        self.inbox.leave(Order::Configure { name: name.clone(), settings: settings.into() });
     }
 
     /// Drains what is in the pipe, then forgets it.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::lifecycle::Name;
@@ -17,7 +18,8 @@ use super::stamp::Stamp;
 #[derive(Debug)]
 pub(super) struct Slot {
     pub name: Name,
-    pub settings: Box<LogSettings>,
+    /// Most services have those of their neighbours.
+    pub settings: Arc<LogSettings>,
     /// The first is read; when it is dry and another follows, it is done with.
     pub pipes: VecDeque<OwnedFd>,
     /// The first pipe is in the epoll set.
@@ -66,7 +68,7 @@ pub(super) struct Held {
 }
 
 impl Slot {
-    pub fn new(name: Name, settings: Box<LogSettings>) -> Self {
+    pub fn new(name: Name, settings: Arc<LogSettings>) -> Self {
         Self {
             name,
             settings,

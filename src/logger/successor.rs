@@ -1,5 +1,7 @@
 //! Going on where a killed predecessor was: its blocks are written before anything new is read.
 
+use std::sync::Arc;
+
 use crate::os::clock::wall;
 
 use super::file::LogFile;
@@ -31,6 +33,7 @@ impl Thread {
         if let Some(attempt) = progress.attempt {
             (settings.timestamp, settings.format) = (attempt.shape.timestamp, attempt.shape.format);
         }
+        let settings = Arc::new(settings);
         let id = self.slot_of(&owner.name, &settings);
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let mut file = LogFile::new(self.log_dir.join(owner.name.as_str()), owner.took_over);

@@ -155,7 +155,7 @@ impl Thread {
         }
     }
 
-    fn attach(&mut self, name: Name, pipe: OwnedFd, settings: Box<LogSettings>) {
+    fn attach(&mut self, name: Name, pipe: OwnedFd, settings: Arc<LogSettings>) {
         let id = self.slot_of(&name, &settings);
         let Some(slot) = self.slots.get_mut(&id) else { return };
         slot.leaving = false;
@@ -168,18 +168,18 @@ impl Thread {
     }
 
     /// Made when there is none yet.
-    pub fn slot_of(&mut self, name: &Name, settings: &LogSettings) -> u64 {
+    pub fn slot_of(&mut self, name: &Name, settings: &Arc<LogSettings>) -> u64 {
         if let Some(id) = self.names.get(name) {
             return *id;
         }
         let id = self.next;
         self.next += 1;
         self.names.insert(name.clone(), id);
-        self.slots.insert(id, Slot::new(name.clone(), Box::new(settings.clone())));
+        self.slots.insert(id, Slot::new(name.clone(), Arc::clone(settings)));
         id
     }
 
-    fn configure(&mut self, name: &Name, settings: Box<LogSettings>) {
+    fn configure(&mut self, name: &Name, settings: Arc<LogSettings>) {
         let Some(id) = self.names.get(name).copied() else { return };
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let limit = settings.limit.filter(|limit| *limit > 0);

@@ -10,7 +10,7 @@ use super::words;
 use crate::lifecycle::{Backoff, Event, Kind, Name, Policy, Restart, Scope, Signal, StopStep};
 use crate::os::inotify;
 use crate::protocol::guardian::{Child, Order, Role};
-use crate::service::{self, Definition, Listed, LogSettings, Problems};
+use crate::service::{self, Definition, Listed, Problems};
 
 /// What a rescan found.
 #[derive(Debug, Default)]
@@ -191,7 +191,7 @@ impl Supervisor {
 
     fn define(&mut self, definition: Definition) {
         let (name, policy) = (definition.name.clone(), Policy::clone(&definition.policy));
-        let settings = LogSettings::clone(&definition.log);
+        let settings = Arc::clone(&definition.log);
         let service = self.services.entry(name.clone()).or_default();
         let has_logger = definition.has_logger;
         let changed = service.definition.as_ref().is_none_or(|known| **known != definition);

@@ -102,6 +102,8 @@ pub struct Supervisor {
     pub pipes_again: Option<Time>,
     /// When the services have been started, much memory is free that was needed for it.
     tidy_at: Option<Time>,
+    /// That is to be done before the next wait.
+    tidies: bool,
     /// What came while the guardian's table was being told.
     pub early: VecDeque<Input>,
     /// The beginning of the guardian's table.
@@ -173,6 +175,7 @@ impl Supervisor {
             pipes_missing: BTreeSet::new(),
             pipes_again: None,
             tidy_at: Some(now() + TIDY_AFTER),
+            tidies: false,
             early: VecDeque::new(),
             table: VecDeque::from([welcome]),
             inbox,
@@ -192,6 +195,10 @@ impl Supervisor {
         }
         while !self.ended && !self.lost {
             self.flush();
+            if mem::take(&mut self.tidies) {
+                memory::give_back();
+                memory::let_go_of_program();
+            }
             match self.next_input() {
                 Ok(input) => self.take(input),
                 Err(RecvTimeoutError::Timeout) => self.time_passed(),
@@ -241,9 +248,8 @@ impl Supervisor {
         self.look_for_folder();
         if self.tidy_at.is_some_and(|at| at <= now()) {
             self.tidy_at = None;
-            memory::give_back();
-            memory::let_go_of_program();
             self.link.push(Order::Tidy);
+            self.tidies = true;
         }
         let now = now();
         let due: Vec<(Name, Pid)> = self

@@ -30,6 +30,8 @@ impl History {
         if self.entries.len() >= TRANSITIONS_MAX {
             self.entries.pop_front();
         }
+        // Most services start, run for years and never fill what growing by itself would take.
+        self.entries.reserve_exact(1);
         self.entries.push_back(Entry { at, transition });
     }
 

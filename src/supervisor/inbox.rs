@@ -7,9 +7,9 @@ use crate::logger::Fact;
 use crate::os::inotify;
 use crate::protocol::guardian::Report;
 
-/// How many inputs may wait. A thread that finds it full waits, but for the control server, which
-/// refuses the request instead.
-pub const INBOX_INPUTS_MAX: usize = 4096;
+/// How many inputs may wait; room for all of them is kept. A thread that finds it full waits, but for
+/// the control server, which refuses the request instead: it has fewer clients than this.
+pub const INBOX_INPUTS_MAX: usize = 512;
 
 #[derive(Debug)]
 pub enum Input {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::event_loop::{Descriptors, Supervisor, now};
@@ -10,7 +11,7 @@ use super::words;
 use crate::lifecycle::{Event, Exit, Name, Pid, Signal};
 use crate::os::errno;
 use crate::protocol::guardian::{Child, LaunchFailure, Order, Report, Role};
-use crate::service::{Definition, LogSettings};
+use crate::service::Definition;
 
 /// Until then some descriptors may have become free.
 const PIPES_AGAIN: Duration = Duration::from_secs(1);
@@ -193,7 +194,7 @@ impl Supervisor {
         if definition.as_deref().is_some_and(|definition: &Definition| definition.has_logger) {
             return;
         }
-        let settings = definition.map(|definition| LogSettings::clone(&definition.log)).unwrap_or_default();
+        let settings = definition.map(|definition| Arc::clone(&definition.log)).unwrap_or_default();
         self.logger.attach(name.clone(), pipe, settings);
         if !known {
             // Forgotten meanwhile: what is left in it is read.

@@ -89,7 +89,7 @@ impl Stage {
         LIFE.set(life);
         let lived = catch_unwind(AssertUnwindSafe(|| {
             thread.take_up(kept);
-            let settings = Box::new(self.settings.clone());
+            let settings = Arc::new(self.settings.clone());
             inbox.leave(Order::Attach { name: name("web"), pipe: own(&self.reader), settings });
             thread.take_orders();
             let id = *thread.slots.keys().next().unwrap();
