@@ -1,7 +1,7 @@
 //! Waiting for very many descriptors: epoll(7), level-triggered.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -30,6 +30,11 @@ impl Epoll {
         Ok(self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLOUT, token))?)
     }
 
+    /// From now on `token` is ready only at the end, which the kernel always tells.
+    pub fn await_end(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+        Ok(self.0.modify(fd, &mut EpollEvent::new(EpollFlags::empty(), token))?)
+    }
+
     pub fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         Ok(self.0.delete(fd)?)
     }
@@ -54,5 +59,12 @@ impl Epoll {
             Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
+    }
+}
+
+impl AsFd for Epoll {
+    /// Readable when one of its descriptors is ready.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.0.as_fd()
     }
 }

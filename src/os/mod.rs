@@ -4,6 +4,7 @@
 //! Invariant: knows nothing of services; descriptors are OwnedFd or BorrowedFd and close-on-exec
 //! from birth; 0, 1 and 2 are never owned.
 
+pub mod boot;
 pub mod clock;
 pub mod daemonise;
 pub mod descriptor;
@@ -13,6 +14,7 @@ pub mod epoll;
 pub mod errno;
 pub mod event_fd;
 pub mod file;
+pub mod inheritance;
 pub mod inotify;
 pub mod launch;
 pub mod listener;
@@ -29,6 +31,7 @@ pub mod private_directory;
 pub mod proc_fs;
 pub mod process;
 pub mod processors;
+pub mod record_file;
 pub mod replace;
 pub mod resource;
 pub mod seqpacket;

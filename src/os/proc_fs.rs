@@ -114,9 +114,27 @@ pub fn descendants(root: i32) -> Vec<i32> {
     found
 }
 
-fn all_processes() -> Vec<i32> {
+pub fn all_processes() -> Vec<i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// The values of these variables that the process was started with. `None` when it may not be read.
+pub fn environment_values<const N: usize>(pid: i32, keys: [&str; N]) -> Option<[Option<Vec<u8>>; N]> {
+    let block = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let value = |key: &str| {
+        let mut entries = block.split(|&byte| byte == 0);
+        entries.find_map(|entry| Some(entry.strip_prefix(key.as_bytes())?.strip_prefix(b"=")?.to_vec()))
+    };
+    Some(keys.map(value))
+}
+
+/// Whether it counts processes as we do: one of a container does not.
+pub fn is_in_own_pid_namespace(pid: i32) -> bool {
+    match (fs::read_link(format!("/proc/{pid}/ns/pid")), fs::read_link("/proc/self/ns/pid")) {
+        (Ok(its), Ok(ours)) => its == ours,
+        (Ok(_), Err(_)) | (Err(_), _) => false,
+    }
 }
 
 /// Whether the process was started with `variable` (`KEY=VALUE`) in its environment. `None` when it

@@ -23,7 +23,7 @@ impl Ended {
         }
     }
 
-    fn from_status(status: i32) -> Self {
+    pub(super) fn from_status(status: i32) -> Self {
         if libc::WIFSIGNALED(status) {
             Ended::Signal { signal: libc::WTERMSIG(status), core: libc::WCOREDUMP(status) }
         } else {
@@ -158,6 +158,11 @@ pub fn descriptor_hard_limit() -> io::Result<u64> {
 /// Our own oom_score_adj; `None` where there is no /proc.
 pub fn oom_score_adjust() -> Option<i32> {
     std::fs::read_to_string("/proc/self/oom_score_adj").ok()?.trim().parse().ok()
+}
+
+/// PermissionDenied for a lower one than we were given, without CAP_SYS_RESOURCE.
+pub fn set_oom_score_adjust(adjust: i32) -> io::Result<()> {
+    std::fs::write("/proc/self/oom_score_adj", adjust.to_string())
 }
 
 /// A child that changes its user while it borrows our memory takes the right to look at our own

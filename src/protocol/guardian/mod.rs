@@ -10,6 +10,7 @@
 mod bytes;
 mod order;
 mod plan;
+pub mod record;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,14 @@ use crate::lifecycle::{Exit, Name, Pid, Signal, Time};
 
 /// Of the orders and reports; told in `Hello` and `Welcome`.
 pub const VERSION: u32 = 1;
+
+/// The variables by which the processes of a service are found when nothing else is known of them: its name,
+/// and the folder of the service directories.
+pub const MARK: &str = "SVC_SERVICE";
+pub const HOME_MARK: &str = "SVC_HOME";
+
+/// Only `finish` and reload commands have this one.
+pub const MAIN_PID: &str = "MAINPID";
 
 /// Which process of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -232,6 +241,12 @@ pub enum Report {
     Complaint {
         text: String,
     },
+    /// After Welcome: there was a guardian before this one, it was killed, and its services were taken over.
+    /// How it ended is told as far as somebody could see it.
+    Predecessor {
+        pid: Option<Pid>,
+        exit: Exit,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -239,6 +254,8 @@ pub enum KnownState {
     Running {
         standing: bool,
     },
+    /// It runs, and is no child of this guardian: one before it has started it.
+    Adopted,
     /// Ended, not yet acknowledged.
     Exited {
         exit: Exit,

@@ -28,6 +28,7 @@ pub fn encode_report(report: &Report, out: &mut Vec<u8>) {
             match state {
                 KnownState::Running { standing: false } => out.byte(0),
                 KnownState::Running { standing: true } => out.byte(1),
+                KnownState::Adopted => out.byte(3),
                 KnownState::Exited { exit, at } => {
                     out.byte(2);
                     out.exit(*exit);
@@ -92,6 +93,14 @@ pub fn encode_report(report: &Report, out: &mut Vec<u8>) {
             out.byte(11);
             out.bytes(text.as_bytes());
         }
+        Report::Predecessor { pid, exit } => {
+            out.byte(12);
+            out.flag(pid.is_some());
+            if let Some(pid) = pid {
+                out.pid(*pid);
+            }
+            out.exit(*exit);
+        }
     }
 }
 
@@ -136,6 +145,7 @@ fn decode_report(from: &mut Reader<'_>) -> Result<Report, DecodeError> {
         9 => Report::Reaped { pids: from.list(Reader::pid)? },
         10 => Report::Signalled { signal: from.signal()?, sender: from.signed()? },
         11 => Report::Complaint { text: from.text()? },
+        12 => Report::Predecessor { pid: from.optional(Reader::pid)?, exit: from.exit()? },
         _ => return Err(DecodeError::Invalid("report")),
     })
 }
@@ -145,6 +155,7 @@ fn decode_state(from: &mut Reader<'_>) -> Result<KnownState, DecodeError> {
         0 => Ok(KnownState::Running { standing: false }),
         1 => Ok(KnownState::Running { standing: true }),
         2 => Ok(KnownState::Exited { exit: from.exit()?, at: from.time()? }),
+        3 => Ok(KnownState::Adopted),
         _ => Err(DecodeError::Invalid("state")),
     }
 }

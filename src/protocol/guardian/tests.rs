@@ -142,6 +142,7 @@ fn reports() -> impl Strategy<Value = Report> {
     let states = prop_oneof![
         any::<bool>().prop_map(|standing| KnownState::Running { standing }),
         (exits(), times()).prop_map(|(exit, at)| KnownState::Exited { exit, at }),
+        Just(KnownState::Adopted),
     ];
     let exited = (children(), pids(), exits(), times(), option::of(pids()), option::of(failures()));
     prop_oneof![
@@ -176,6 +177,7 @@ fn reports() -> impl Strategy<Value = Report> {
         vec(pids(), 0..50).prop_map(|pids| Report::Reaped { pids }),
         (signals(), any::<i32>()).prop_map(|(signal, sender)| Report::Signalled { signal, sender }),
         ".{0,40}".prop_map(|text| Report::Complaint { text }),
+        (proptest::option::of(pids()), exits()).prop_map(|(pid, exit)| Report::Predecessor { pid, exit }),
     ]
 }
 
