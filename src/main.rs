@@ -24,6 +24,7 @@ fn guardian_setup(role: GuardianRole) -> guardian::Setup {
             GuardianSort::Foreground => guardian::Mode::Foreground,
             GuardianSort::Init => guardian::Mode::Init,
             GuardianSort::Daemon { log_file } => guardian::Mode::Daemon { log_file },
+            GuardianSort::Successor => guardian::Mode::Successor,
         },
     }
 }

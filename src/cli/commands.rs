@@ -293,4 +293,12 @@ pub static ENTRIES: &[Entry] = &[
         "The deciding process; the guardian starts it",
         "It needs the descriptors that the guardian gives it."
     ),
+    role!(
+        "guardian",
+        Hidden,
+        roles::SupervisorOptions,
+        roles::successor,
+        "The next guardian; a supervisor becomes it when the guardian was killed",
+        "It takes over what runs."
+    ),
 ];

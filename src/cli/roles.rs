@@ -55,7 +55,11 @@ pub enum Place {
 pub enum GuardianSort {
     Foreground,
     Init,
-    Daemon { log_file: Option<PathBuf> },
+    Daemon {
+        log_file: Option<PathBuf>,
+    },
+    /// Made by a supervisor whose guardian was killed.
+    Successor,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -97,6 +101,10 @@ pub fn init(options: InitOptions, places: Places) -> Result<Role, Failure> {
     guardian(options.directory, &places, GuardianSort::Init, Place::Container)
 }
 
+pub fn successor(options: SupervisorOptions, places: Places) -> Result<Role, Failure> {
+    guardian(None, &places, GuardianSort::Successor, options.place)
+}
+
 pub fn supervisor(options: SupervisorOptions, places: Places) -> Result<Role, Failure> {
     Ok(Role::Supervisor(SupervisorRole {
         services_dir: places.services()?,
@@ -117,7 +125,9 @@ fn guardian(
     let places = typed.or(places.clone());
     let (services_dir, runtime_dir) = (places.services()?, places.runtime_dir()?);
     let (log_dir, state_dir) = (places.log_dir()?, places.state_dir()?);
-    look_at(&services_dir)?;
+    if sort != GuardianSort::Successor {
+        look_at(&services_dir)?;
+    }
     let place_word = match place {
         Place::Terminal => "terminal",
         Place::Container => "container",

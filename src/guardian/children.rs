@@ -8,9 +8,12 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::plan::{Environments, KeptPlan, Source};
+use super::record::Record;
 use super::report;
 use crate::lifecycle::{Exit, Name, Pid, Time};
+use crate::os::clock::boot_ticks;
 use crate::os::descriptor::{self, StandardNumber, standard};
+use crate::os::inheritance;
 use crate::os::launch::{File, Launcher, Program};
 use crate::protocol::guardian::{Child, LaunchFailure, LaunchStep};
 
@@ -21,6 +24,8 @@ const EBADF: i32 = 9;
 pub(super) struct Entry {
     pub pid: Pid,
     pub started: Time,
+    /// Of its launch, or of its exit: clock ticks since boot.
+    pub seen_ticks: u64,
     pub state: State,
     /// `None` for one that was adopted when its entry had gone.
     pub plan: Option<Box<KeptPlan>>,
@@ -48,6 +53,11 @@ pub(super) struct Earlier {
 }
 
 impl Entry {
+    pub fn running(pid: Pid, plan: Option<Box<KeptPlan>>, earlier: Option<Box<Earlier>>) -> Self {
+        let (started, state) = (report::now(), State::Running { standing: false });
+        Self { pid, started, seen_ticks: boot_ticks(), state, plan, earlier }
+    }
+
     pub fn is_running(&self) -> bool {
         matches!(self.state, State::Running { .. })
     }
@@ -59,6 +69,23 @@ impl Entry {
 pub(super) struct LogPipe {
     pub reader: Rc<OwnedFd>,
     pub writer: Option<OwnedFd>,
+    pub inode: u64,
+}
+
+impl LogPipe {
+    /// `writer` is for where there is no /proc.
+    pub fn new(reader: OwnedFd, writer: Option<OwnedFd>) -> io::Result<Self> {
+        let inode = inheritance::inode(reader.as_fd())?;
+        let writer = writer_that_reads(&reader).ok().or(writer);
+        Ok(Self { reader: Rc::new(reader), writer, inode })
+    }
+}
+
+/// The end that programs get. It can be read from as well, so that a program is a reader of its own pipe:
+/// were everything of ours killed, its next line would wait in the pipe instead of killing it by SIGPIPE.
+fn writer_that_reads(reader: &OwnedFd) -> io::Result<OwnedFd> {
+    let path = PathBuf::from(format!("/proc/self/fd/{}", descriptor::number(reader)));
+    Ok(std::fs::OpenOptions::new().read(true).write(true).open(path)?.into())
 }
 
 #[derive(Debug, Default)]
@@ -68,17 +95,34 @@ pub(super) struct Children {
     pub pipes: BTreeMap<Name, LogPipe>,
     pub notes: BTreeMap<Name, Box<[u8]>>,
     pub environments: Environments,
+    pub record: Record,
 }
 
 impl Children {
     pub fn insert(&mut self, child: Child, entry: Entry) {
         self.by_pid.insert(entry.pid.0, child.clone());
+        self.insert_adopted(child, entry);
+    }
+
+    /// One that is no child of ours: its pid may be given to one that is, once it has ended.
+    pub fn insert_adopted(&mut self, child: Child, entry: Entry) {
+        self.record.child(&child, &entry);
         self.table.insert(child, entry);
+    }
+
+    /// To be called for what is changed in an entry.
+    pub fn entry_changed(&mut self, child: &Child) {
+        if let Some(entry) = self.table.get(child) {
+            self.record.child(child, entry);
+        }
     }
 
     pub fn remove(&mut self, child: &Child) -> Option<Entry> {
         let entry = self.table.remove(child)?;
-        self.by_pid.remove(&entry.pid.0);
+        if self.by_pid.get(&entry.pid.0) == Some(child) {
+            self.by_pid.remove(&entry.pid.0);
+        }
+        self.record.absent(child);
         Some(entry)
     }
 
@@ -97,7 +141,9 @@ impl Children {
             return Ok(false);
         }
         let (reader, writer) = descriptor::pipe()?;
-        self.pipes.insert(name.clone(), LogPipe { reader: Rc::new(reader), writer: Some(writer) });
+        let pipe = LogPipe::new(reader, Some(writer))?;
+        self.record.pipe(name, pipe.inode);
+        self.pipes.insert(name.clone(), pipe);
         Ok(true)
     }
 
@@ -143,9 +189,8 @@ impl Children {
     fn reopen_writer(&mut self, name: Option<&Name>) -> Result<(), LaunchFailure> {
         let pipe = name.and_then(|name| self.pipes.get_mut(name));
         if let Some(pipe) = pipe.filter(|pipe| pipe.writer.is_none()) {
-            let path = PathBuf::from(format!("/proc/self/fd/{}", descriptor::number(&pipe.reader)));
-            let writer = std::fs::OpenOptions::new().write(true).open(path);
-            pipe.writer = Some(writer.map_err(|error| failed(LaunchStep::LogPipe, 0, &error))?.into());
+            let writer = writer_that_reads(&pipe.reader);
+            pipe.writer = Some(writer.map_err(|error| failed(LaunchStep::LogPipe, 0, &error))?);
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ pub(super) fn orderly(guardian: &mut Guardian, code: u8) -> i32 {
     if let Some(pid) = guardian.supervisor.pid() {
         process::kill(pid, signal::KILL).err();
     }
+    guardian.children.record.remove();
     guardian.place.leave();
     i32::from(code)
 }
@@ -44,14 +45,15 @@ pub(super) fn without_supervisor(guardian: &mut Guardian) -> i32 {
 
 /// The process groups of those that run, after they were signalled.
 fn signal_groups(guardian: &Guardian, signals: &[i32]) -> Vec<i32> {
-    let running = guardian.children.table.values().filter(|entry| entry.is_running());
-    let groups: Vec<i32> =
-        running.map(|entry| process::group_of(entry.pid.0).unwrap_or(entry.pid.0)).collect();
-    for group in &groups {
+    let mut groups = Vec::new();
+    for (child, entry) in guardian.children.table.iter().filter(|(_, entry)| entry.is_running()) {
+        let group = process::group_of(entry.pid.0).unwrap_or(entry.pid.0);
         for signal in signals {
             // Ended meanwhile, or beyond our rights: the next in line still gets its own.
-            process::kill_group(*group, *signal).err();
+            let sent = guardian.adopted.signal(child, entry.pid, *signal, true);
+            sent.unwrap_or_else(|| process::kill_group(group, *signal)).err();
         }
+        groups.push(group);
     }
     groups
 }

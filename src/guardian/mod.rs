@@ -2,6 +2,7 @@
 //!
 //! Invariant: one thread, blocks only in poll, reads no configuration, has no policy.
 
+mod adopted;
 mod children;
 mod daemon;
 mod end;
@@ -9,6 +10,8 @@ mod orders;
 mod outbox;
 mod place;
 mod plan;
+mod predecessor;
+mod record;
 mod report;
 mod single;
 mod supervisor;
@@ -21,6 +24,7 @@ use std::path::PathBuf;
 pub use single::{SingleOptions, run_single, run_single_with};
 
 use crate::os::descriptor::say;
+use crate::os::inheritance::{self, Kind};
 use daemon::Caller;
 use place::Place;
 use watch::Guardian;
@@ -50,20 +54,30 @@ pub enum Mode {
     Init,
     /// `svc daemon`: messages go to `log_file`, or nowhere.
     Daemon { log_file: Option<PathBuf> },
+    /// In the process of a supervisor whose guardian was killed, and with its descriptors.
+    Successor,
 }
 
 /// Returns the exit code. To be called while there is one thread only and nothing has been opened;
 /// all paths are absolute.
 pub fn run(setup: &Setup) -> i32 {
     match &setup.mode {
-        Mode::Foreground | Mode::Init => serve(setup, None),
+        Mode::Foreground | Mode::Init | Mode::Successor => serve(setup, None),
         Mode::Daemon { log_file } => daemon::run(setup, log_file.as_deref()),
     }
 }
 
 /// The guardian itself, in the process in which it stays.
 fn serve(setup: &Setup, caller: Option<Caller>) -> i32 {
-    let prepared = Place::take(setup).and_then(|place| Guardian::new(setup, place));
+    let mut inherited = match setup.mode {
+        Mode::Successor => inheritance::take(),
+        // What others have left open is no business of ours.
+        Mode::Foreground | Mode::Init | Mode::Daemon { .. } => Vec::new(),
+    };
+    let listener = inherited.extract_if(.., |(kind, _)| *kind == Kind::Listener).next();
+    let prepared = Place::take(setup, listener.map(|(_, fd)| fd))
+        .and_then(|place| Guardian::new(setup, place))
+        .and_then(|mut guardian| guardian.take_over(setup, inherited).map(|()| guardian));
     match prepared {
         // The kernel takes thousands of descriptors back faster than we could close them.
         Ok(guardian) => ManuallyDrop::new(guardian).watch(caller),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::children::{Entry, LogPipe, State};
 use super::plan::{Environments, KeptPlan, Source};
-use super::report::{errno_of, now, reason};
+use super::report::{errno_of, reason};
 use super::watch::{Guardian, exited};
 use crate::lifecycle::{Name, Pid, Signal};
 use crate::os::{process, seqpacket};
@@ -75,10 +75,12 @@ impl Guardian {
                 }
             }
             Order::Forget { name } => {
+                self.children.record.forgotten(&name);
                 self.children.pipes.remove(&name);
                 self.children.notes.remove(&name);
             }
             Order::Note { name, note } => {
+                self.children.record.note(&name, &note);
                 self.children.notes.insert(name, note.into());
             }
             Order::Tidy => self.tidies = true,
@@ -100,15 +102,21 @@ impl Guardian {
             started: self.started,
             supervisors_started: self.supervisor.started,
         });
+        if let Some((pid, exit)) = self.adopted.predecessor {
+            self.outbox.push(Report::Predecessor { pid, exit });
+        }
         for (child, entry) in &self.children.table {
             let state = match entry.state {
+                State::Running { standing: _ } if self.adopted.is_followed(child, entry.pid) => {
+                    KnownState::Adopted
+                }
                 State::Running { standing } => KnownState::Running { standing },
                 State::Exited { exit, at } => KnownState::Exited { exit, at },
             };
             let (child, pid, started) = (child.clone(), entry.pid, entry.started);
             self.outbox.push(Report::Known { child, pid, started, state });
         }
-        for (name, LogPipe { reader, writer: _ }) in &self.children.pipes {
+        for (name, LogPipe { reader, .. }) in &self.children.pipes {
             self.outbox.push_with(Report::Pipe { name: name.clone() }, Rc::clone(reader));
         }
         for (name, note) in &self.children.notes {
@@ -132,6 +140,8 @@ impl Guardian {
             self.complain(format!("{}: its environment was never told", child.name));
             return self.launch_failed(child, LaunchStep::Clone, EINVAL);
         };
+        let oom_score_adjust = plan.oom_score_adjust.or(self.oom_score_adjust);
+        let plan = LaunchPlan { oom_score_adjust, ..plan };
         let plan = KeptPlan::new(plan, passed, environment, self.descriptor_limit);
         let needs_pipe = plan.stdio.iter().any(|source| matches!(source, Source::LogWrite | Source::LogRead));
         if let Some(name) = plan.log_pipe.as_ref().filter(|_| needs_pipe) {
@@ -142,14 +152,8 @@ impl Guardian {
         }
         match self.children.launch(&mut self.launcher, &plan) {
             Ok(pid) => {
-                let at = now();
-                let entry = Entry {
-                    pid,
-                    started: at,
-                    state: State::Running { standing: false },
-                    plan: Some(Box::new(plan)),
-                    earlier: None,
-                };
+                let entry = Entry::running(pid, Some(Box::new(plan)), None);
+                let at = entry.started;
                 self.children.insert(child.clone(), entry);
                 self.report(Report::Started { child, pid, at });
             }
@@ -174,6 +178,9 @@ impl Guardian {
     fn signal(&mut self, child: &Child, signal: Signal, group: bool) {
         let Some(entry) = self.children.table.get(child).filter(|entry| entry.is_running()) else { return };
         let pid = entry.pid.0;
+        if let Some(sent) = self.adopted.signal(child, entry.pid, signal.0, group) {
+            return self.signalled_to(child, pid, signal, sent);
+        }
         // Whom we started leads a session; an adopted one may be in the group of another.
         let its_group = if entry.plan.is_some() { Some(pid) } else { process::group_of(pid) };
         let sent = match its_group.filter(|_| group) {
@@ -181,6 +188,10 @@ impl Guardian {
             Some(its_group) => process::kill_group(its_group, signal.0),
             None => process::kill(pid, signal.0),
         };
+        self.signalled_to(child, pid, signal, sent);
+    }
+
+    fn signalled_to(&mut self, child: &Child, pid: i32, signal: Signal, sent: io::Result<()>) {
         match sent {
             Ok(()) => {}
             // It has ended just now.
@@ -205,10 +216,9 @@ impl Guardian {
         {
             return self.launch_failed(child, LaunchStep::Clone, ECHILD);
         }
-        let at = now();
-        let state = State::Running { standing: false };
         // Without the plan it never stands: whether its group is empty cannot be told in time.
-        let entry = Entry { pid, started: at, state, plan: None, earlier: None };
+        let entry = Entry::running(pid, None, None);
+        let at = entry.started;
         self.children.remove(&child);
         self.children.insert(child.clone(), entry);
         self.report(Report::Started { child, pid, at });
@@ -218,6 +228,7 @@ impl Guardian {
         let Some(entry) = self.children.table.get_mut(child) else { return };
         if entry.earlier.as_ref().is_some_and(|earlier| earlier.pid == pid) {
             entry.earlier = None;
+            self.children.entry_changed(child);
         } else if entry.pid == pid && !entry.is_running() {
             self.children.remove(child);
         }

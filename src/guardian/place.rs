@@ -25,7 +25,8 @@ pub(super) struct Place {
 
 impl Place {
     /// The error is for the user.
-    pub fn take(setup: &Setup) -> Result<Self, String> {
+    /// `listener` is the control socket of a guardian that was killed, with the clients that wait at it.
+    pub fn take(setup: &Setup, listener: Option<OwnedFd>) -> Result<Self, String> {
         let mut locks = Vec::new();
         locks.extend(lock_services(setup)?);
         let runtime = private_directory::make(&setup.runtime_dir)
@@ -34,20 +35,27 @@ impl Place {
             (Ok(directory), _) => directory,
             // A container with nothing to write to: its services run all the same.
             (Err(text), Mode::Init) => return Self::without_runtime(locks, &text),
-            (Err(text), Mode::Foreground | Mode::Daemon { .. }) => {
+            (Err(text), Mode::Foreground | Mode::Daemon { .. } | Mode::Successor) => {
                 return Err(format!("{text}; give another one with --runtime-dir"));
             }
         };
         locks.push(lock_runtime(setup)?);
         let control_path = setup.runtime_dir.join("control");
-        let listener = listener::bind_private(runtime_dir.as_fd(), &control_path)
-            .map_err(|error| cannot("make the control socket", &control_path, &error))?;
+        let listener = match listener {
+            Some(listener) => listener,
+            None => listener::bind_private(runtime_dir.as_fd(), &control_path)
+                .map_err(|error| cannot("make the control socket", &control_path, &error))?,
+        };
         Ok(Self {
             listener,
             control_path: Some(control_path),
             _runtime_dir: Some(runtime_dir),
             _locks: locks,
         })
+    }
+
+    pub fn has_runtime_dir(&self) -> bool {
+        self.control_path.is_some()
     }
 
     fn without_runtime(locks: Vec<Lock>, text: &str) -> Result<Self, String> {

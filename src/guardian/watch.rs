@@ -5,6 +5,7 @@ use std::mem;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use super::adopted::Adopted;
 use super::children::{Children, Earlier, Entry, State};
 use super::daemon::Caller;
 use super::outbox::Outbox;
@@ -13,6 +14,7 @@ use super::report::{self, now, reason};
 use super::supervisor::Supervisor;
 use super::{EXIT_SYSTEM_ERROR, Mode, Setup, end};
 use crate::lifecycle::{Exit, Pid, Signal, Time};
+use crate::os::clock::boot_ticks;
 use crate::os::descriptor::{self, say};
 use crate::os::launch::Launcher;
 use crate::os::memory;
@@ -24,6 +26,9 @@ use crate::protocol::guardian::{Child, LaunchFailure, Report};
 
 /// Signals kept while there is no supervisor.
 const SIGNALLED_MAX: usize = 64;
+
+/// Never to be killed for lack of memory (proc(5)).
+const PRECIOUS: i32 = -1000;
 
 /// The first real-time signal of the kernel's counting that programs are given (signal(7)).
 const RT_FIRST: i32 = 34;
@@ -44,6 +49,8 @@ pub(super) struct Guardian {
     pub(super) signals: SignalQueue,
     pub(super) launcher: Launcher,
     pub(super) children: Children,
+    /// Those of them that a guardian before this one has started.
+    pub(super) adopted: Adopted,
     pub(super) supervisor: Supervisor,
     pub(super) outbox: Outbox,
     /// Not yet sent.
@@ -51,6 +58,8 @@ pub(super) struct Guardian {
     /// Sent to a supervisor that has said nothing since: it may have died before it read them.
     signalled_unheard: Vec<Came>,
     pub(super) descriptor_limit: Option<DescriptorLimit>,
+    /// What programs get where nothing else is said; `None` when it is ours.
+    pub(super) oom_score_adjust: Option<i32>,
     pub(super) started: Time,
     /// Memory that is not needed goes back before the next wait.
     pub(super) tidies: bool,
@@ -72,7 +81,7 @@ impl Guardian {
         let let_in = match setup.mode {
             // In a terminal Ctrl-Z does what it does to every program.
             Mode::Foreground => SignalSet::EMPTY.with(signal::TSTP),
-            Mode::Init | Mode::Daemon { .. } => SignalSet::EMPTY,
+            Mode::Init | Mode::Daemon { .. } | Mode::Successor => SignalSet::EMPTY,
         };
         signal::set_default(SignalSet::ALL.without(SignalSet::FAULTS));
         // The others stay blocked: nothing wakes us that means nothing.
@@ -94,6 +103,11 @@ impl Guardian {
         {
             say(&format!("cannot become a subreaper, orphans are lost: {}", reason(&error)));
         }
+        // Before the supervisor is thought of, which gets the same.
+        let oom_score_adjust = match setup.mode {
+            Mode::Daemon { .. } => make_precious(),
+            Mode::Foreground | Mode::Init | Mode::Successor => None,
+        };
         let launcher =
             Launcher::new().map_err(|error| format!("cannot prepare launches: {}", reason(&error)))?;
         let program = descriptor::own_program()
@@ -107,11 +121,13 @@ impl Guardian {
             signals,
             launcher,
             children: Children::default(),
+            adopted: Adopted::default(),
             supervisor: Supervisor::new(&setup.supervisor_arguments, program),
             outbox: Outbox::default(),
             signalled: Vec::new(),
             signalled_unheard: Vec::new(),
             descriptor_limit,
+            oom_score_adjust,
             started: now(),
             tidies: false,
             ending: None,
@@ -124,7 +140,7 @@ impl Guardian {
             caller.tell_bound();
         }
         loop {
-            self.supervisor.start_if_due(&mut self.launcher, &self.place.listener);
+            self.start_supervisor();
             self.launcher.disperse();
             if mem::take(&mut self.tidies) {
                 memory::give_back();
@@ -137,6 +153,7 @@ impl Guardian {
             if woken.orders {
                 self.take_orders();
             }
+            self.take_ends_of_adopted();
             self.deliver_signals();
             self.flush();
             if let Some(code) = self.ending {
@@ -156,14 +173,23 @@ impl Guardian {
         }
     }
 
+    fn start_supervisor(&mut self) {
+        let before = self.supervisor.started;
+        self.supervisor.start_if_due(&mut self.launcher, &self.place.listener);
+        if self.supervisor.started != before {
+            self.children.record.supervisors_started(self.supervisor.started);
+        }
+    }
+
     /// Until something comes; for ever when nothing is due.
     fn timeout(&self) -> Option<Duration> {
-        let next = self.supervisor.next_start().into_iter().chain(self.outbox.retry_at).min();
+        let due = [self.outbox.retry_at, self.children.record.retry_at(), self.adopted.next_look()];
+        let next = self.supervisor.next_start().into_iter().chain(due.into_iter().flatten()).min();
         next.map(|at| at.since(now()))
     }
 
     fn wait(&self, timeout: Option<Duration>) -> Woken {
-        let mut waiting = self.supervisor.socket().map(|socket| {
+        let orders = self.supervisor.socket().map(|socket| {
             let socket = socket.as_fd();
             match (self.outbox.is_blocked(), self.outbox.takes_more()) {
                 (false, _) => Waiting::to_read(socket),
@@ -171,8 +197,23 @@ impl Guardian {
                 (true, false) => Waiting::to_write(socket),
             }
         });
-        match self.signals.wait(waiting.as_mut_slice(), timeout) {
-            Ok(signals) => Woken { signals, orders: waiting.as_ref().is_some_and(Waiting::readable) },
+        let is_connected = orders.is_some();
+        let adopted = self.adopted.descriptor().map(Waiting::to_read);
+        let (mut both, mut one);
+        let waiting: &mut [Waiting<'_>] = match (orders, adopted) {
+            (Some(orders), Some(adopted)) => {
+                both = [orders, adopted];
+                &mut both
+            }
+            (orders, adopted) => {
+                one = orders.or(adopted);
+                one.as_mut_slice()
+            }
+        };
+        match self.signals.wait(waiting, timeout) {
+            Ok(signals) => {
+                Woken { signals, orders: is_connected && waiting.first().is_some_and(Waiting::readable) }
+            }
             Err(error) => {
                 // ENOMEM at most: the descriptors are ours. What is ready is found by looking.
                 say(&format!("cannot wait: {}", reason(&error)));
@@ -264,7 +305,7 @@ impl Guardian {
         self.signalled = signalled;
     }
 
-    fn child_ended(&mut self, child: Child, ended: Earlier) {
+    pub(super) fn child_ended(&mut self, child: Child, ended: Earlier) {
         let standing = self.children.table.get(&child).is_some_and(|entry| {
             matches!(entry.state, State::Running { standing: true }) && self.ending.is_none()
         });
@@ -282,13 +323,7 @@ impl Guardian {
         };
         match self.children.launch(&mut self.launcher, &plan) {
             Ok(next) => {
-                let entry = Entry {
-                    pid: next,
-                    started: now(),
-                    state: State::Running { standing: false },
-                    plan: Some(plan),
-                    earlier: Some(Box::new(ended)),
-                };
+                let entry = Entry::running(next, Some(plan), Some(Box::new(ended)));
                 self.children.insert(child.clone(), entry);
                 self.report(exited(child, ended, Some(next), None));
             }
@@ -304,7 +339,9 @@ impl Guardian {
     fn exited(&mut self, child: Child, ended: Earlier, failure: Option<LaunchFailure>) {
         if let Some(entry) = self.children.table.get_mut(&child) {
             entry.state = State::Exited { exit: ended.exit, at: ended.at };
+            entry.seen_ticks = boot_ticks();
         }
+        self.children.entry_changed(&child);
         self.report(exited(child, ended, None, failure));
     }
 
@@ -323,7 +360,9 @@ impl Guardian {
         }
     }
 
+    /// Nobody is told what another guardian would not know.
     pub(super) fn flush(&mut self) {
+        self.children.keep_record();
         if !self.supervisor.wants_reports() {
             // Orphans that were reaped in between are of no use to the next one.
             self.outbox.clear();
@@ -334,6 +373,12 @@ impl Guardian {
             self.supervisor.is_deaf();
         }
     }
+}
+
+/// The kernel takes us last when memory runs out, where it lets us say so. Returns what we were given.
+fn make_precious() -> Option<i32> {
+    let given = process::oom_score_adjust().filter(|given| *given != PRECIOUS)?;
+    process::set_oom_score_adjust(PRECIOUS).ok().map(|()| given)
 }
 
 pub(super) fn exited(

@@ -435,4 +435,8 @@ pub enum Cause {
     Removed,
     Shutdown,
     TakenOver,
+    /// The parent of all services was killed, and another one follows this one.
+    GuardianEnded {
+        exit: Exit,
+    },
 }

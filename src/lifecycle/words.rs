@@ -117,6 +117,7 @@ impl fmt::Display for Cause {
             Cause::Removed => write!(f, "its directory was removed"),
             Cause::Shutdown => write!(f, "svc shuts down"),
             Cause::TakenOver => write!(f, "taken over by a new supervisor"),
+            Cause::GuardianEnded { exit } => write!(f, "guardian {exit}; adopted by the next one as it was"),
         }
     }
 }

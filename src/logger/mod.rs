@@ -12,9 +12,10 @@
 //!
 //! A `kill -9` of the supervisor, at any instant, loses and doubles nothing in the files: the block in
 //! hand is in the journal, which the guardian keeps, also when it waits for a disk. On the console the
-//! lines of that block may come again, and those that waited for a slow reader are lost. With the
-//! guardian itself go the pipes and the journal; a power failure takes what the file system has not
-//! put on disk yet, for nothing is synced.
+//! lines of that block may come again, and those that waited for a slow reader are lost. When the
+//! guardian alone is killed, everything is written before the supervisor takes its place; with both of
+//! them goes the journal. A power failure takes what the file system has not put on disk yet, for
+//! nothing is synced.
 
 mod compress;
 mod console;

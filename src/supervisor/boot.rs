@@ -48,6 +48,8 @@ struct Table {
     notes: BTreeMap<Name, Vec<u8>>,
     /// Standing orders that were carried out and that nobody has acknowledged.
     relaunched: Vec<Relaunched>,
+    /// The guardian before this one, and how it ended.
+    predecessor: Option<(Option<Pid>, Exit)>,
     /// They wait until all services are known.
     signals: Vec<Signal>,
 }
@@ -165,8 +167,16 @@ impl Supervisor {
         let table = self.learn_table();
         let mut running = BTreeMap::new();
         let mut exited = Vec::new();
+        let mut adopted = Vec::new();
+        if table.predecessor.is_some() {
+            self.forest.look_for_strays();
+        }
         for (child, pid, state) in table.known {
             self.forest.planted(pid, &child.name);
+            if state == KnownState::Adopted {
+                self.forest.adopted(pid, &child.name);
+                adopted.push(child.clone());
+            }
             match child.role {
                 Role::Run => {
                     running.insert(child.name.clone(), pid);
@@ -215,6 +225,9 @@ impl Supervisor {
             self.child_exited(child, pid, exit);
         }
         self.drain();
+        if let Some((guardian, exit)) = table.predecessor {
+            self.after_predecessor(guardian, exit, &adopted);
+        }
         for signal in table.signals {
             self.take_signal(signal);
         }
@@ -245,6 +258,7 @@ impl Supervisor {
                     Report::Reaped { .. } | Report::PipeFailed { .. } => {}
                     Report::Signalled { signal, .. } => table.signals.push(signal),
                     Report::Complaint { text } => self.say(&text),
+                    Report::Predecessor { pid, exit } => table.predecessor = Some((pid, exit)),
                 }
             }
         }

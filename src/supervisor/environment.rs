@@ -10,11 +10,8 @@ use super::launch::Purpose;
 use super::place::Place;
 use crate::os::own;
 use crate::os::users::{self, User};
+use crate::protocol::guardian::{HOME_MARK, MAIN_PID, MARK};
 use crate::service::{DEFAULT_PATH, Definition};
-
-/// Names the service in its own environment. Processes that leave the service's session are found
-/// again by it.
-pub const MARK: &str = "SVC_SERVICE";
 
 /// Never passed on: they belong to svc's own relation with what started it, or are each service's own.
 const NOT_INHERITED: [&str; 12] = [
@@ -28,7 +25,7 @@ const NOT_INHERITED: [&str; 12] = [
     "_",
     "PWD",
     "OLDPWD",
-    "MAINPID",
+    MAIN_PID,
     MARK,
 ];
 
@@ -53,6 +50,8 @@ pub struct Environment {
 pub struct Environments {
     inherits: bool,
     inherited: Variables,
+    /// The folder of the service directories.
+    home: OsString,
     /// The user that svc runs as.
     own: Option<User>,
     bases: BTreeMap<Base, Variables>,
@@ -72,7 +71,7 @@ struct Shared {
 }
 
 impl Environments {
-    pub fn new(place: Place) -> Self {
+    pub fn new(place: Place, services_dir: &Path) -> Self {
         let mut inherited: Variables = std::env::vars_os().collect();
         for key in NOT_INHERITED {
             inherited.remove(OsStr::new(key));
@@ -80,6 +79,7 @@ impl Environments {
         Self {
             inherits: place.inherits_environment(),
             inherited,
+            home: services_dir.into(),
             own: users::user(&own::uid().to_string()).ok().flatten(),
             bases: BTreeMap::new(),
             shared: BTreeMap::new(),
@@ -102,7 +102,11 @@ impl Environments {
             user.map(|user| (user.name.clone(), user.home.clone().into(), user.shell.clone().into())),
         );
         let (inherited, base) = (&self.inherited, self.bases.entry(key.clone()));
-        let base = base.or_insert_with(|| base_of(inherits, inherited, user));
+        let base = base.or_insert_with(|| {
+            let mut base = base_of(inherits, inherited, user);
+            base.insert(HOME_MARK.into(), self.home.clone());
+            base
+        });
         let said = definition.context.env.iter().map(|(key, _)| OsString::from(key));
         let mut without: Vec<OsString> = said.filter(|key| base.contains_key(key)).collect();
         without.sort();
@@ -149,7 +153,7 @@ fn own_variables(definition: &Definition, working_directory: &Path, purpose: Pur
     own.insert(MARK.into(), definition.name.as_str().into());
     own.insert("PWD".into(), working_directory.into());
     if let Purpose::Finish { main, .. } | Purpose::Reload { main } = purpose {
-        own.insert("MAINPID".into(), main.0.to_string().into());
+        own.insert(MAIN_PID.into(), main.0.to_string().into());
     }
     for (key, value) in &definition.context.env {
         own.remove(OsStr::new(key));

@@ -21,6 +21,7 @@ use super::tree::Forest;
 use crate::control::{ClientId, Server};
 use crate::lifecycle::{Action, Event, Lifecycle, Name, Pid, RequestId, Time};
 use crate::logger::Logger;
+use crate::os::pidfd::ProcessHandle;
 use crate::os::{clock, descriptor, memory};
 use crate::protocol::control::Reply;
 use crate::protocol::guardian::{Child, Order};
@@ -50,6 +51,8 @@ pub struct Service {
     pub launched: Option<u64>,
     pub history: History,
     pub pipe_asked: bool,
+    /// The read end of a log pipe that an own logger reads.
+    pub pipe_kept: Option<OwnedFd>,
     /// The service was told to the life-cycle.
     pub defined: bool,
 }
@@ -75,6 +78,8 @@ pub struct Supervisor {
     pub planner: Planner,
     pub forest: Forest,
     pub guardian: Pid,
+    /// `None` where the kernel has no such handles.
+    pub guardian_handle: Option<ProcessHandle>,
     pub own: Pid,
     /// Since 1970.
     pub since: Duration,
@@ -145,8 +150,9 @@ impl Supervisor {
         let Handover { setup, server, logger, directories, .. } = handover;
         let Handover { inbox, welcome, guardian, supervisors_started, .. } = handover;
         let own = Pid(crate::os::own::pid());
+        let forest = Forest::new(guardian, own, &setup.services_dir);
         Self {
-            planner: Planner::new(setup.place),
+            planner: Planner::new(setup.place, &setup.services_dir),
             setup,
             core: Lifecycle::new(),
             services: BTreeMap::new(),
@@ -155,8 +161,9 @@ impl Supervisor {
             server,
             logger,
             directories,
-            forest: Forest::new(guardian, own),
+            forest,
             guardian,
+            guardian_handle: ProcessHandle::open(guardian.0).ok(),
             own,
             since: clock::wall(),
             supervisors_started,
@@ -231,7 +238,7 @@ impl Supervisor {
         match input {
             Input::Reports { reports, descriptors } => self.take_reports(reports, descriptors),
             Input::GuardianLost { why } => {
-                self.say(&format!("{why}; the services go on without a supervisor"));
+                self.say(&format!("{why}; the services go on"));
                 self.lost = true;
             }
             Input::Client(incoming) => self.take_client(incoming),
@@ -343,6 +350,9 @@ impl Supervisor {
     }
 
     fn end(mut self) -> i32 {
+        if self.lost && !self.ended {
+            return self.succeed();
+        }
         self.flush();
         if self.ended {
             self.sweep();

@@ -41,8 +41,8 @@ pub struct Planner {
 }
 
 impl Planner {
-    pub fn new(place: Place) -> Self {
-        Self { environments: Environments::new(place) }
+    pub fn new(place: Place, services_dir: &Path) -> Self {
+        Self { environments: Environments::new(place, services_dir) }
     }
 
     /// Errors are in words: what cannot be looked up or opened.

@@ -20,6 +20,8 @@ mod reports;
 mod requests;
 mod signals;
 mod status;
+mod strays;
+mod succession;
 mod tree;
 mod words;
 

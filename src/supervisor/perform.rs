@@ -153,7 +153,7 @@ impl Supervisor {
         }
     }
 
-    fn changed(&mut self, name: Name, transition: Transition) {
+    pub fn changed(&mut self, name: Name, transition: Transition) {
         let at = clock::wall();
         self.publish(&name, at, &transition);
         self.announce(&name, &transition);
@@ -184,7 +184,8 @@ impl Supervisor {
             | Cause::Finished { .. }
             | Cause::Removed
             | Cause::Shutdown
-            | Cause::TakenOver => false,
+            | Cause::TakenOver
+            | Cause::GuardianEnded { .. } => false,
         };
         if !noteworthy {
             return;

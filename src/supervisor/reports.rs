@@ -48,7 +48,8 @@ impl Supervisor {
             Report::Signalled { signal, .. } => self.take_signal(signal),
             Report::Complaint { text } => self.say(&text),
             // The table was told before; a second one was not asked for.
-            Report::Welcome { .. } | Report::Known { .. } | Report::Note { .. } | Report::TableEnd => {}
+            Report::Welcome { .. } | Report::Known { .. } | Report::Note { .. } => {}
+            Report::TableEnd | Report::Predecessor { .. } => {}
         }
     }
 
@@ -56,6 +57,7 @@ impl Supervisor {
         self.forest.planted(pid, &child.name);
         match child.role {
             Role::Run => {
+                self.forest.begun_anew(&child.name);
                 self.write_pidfile(&child.name, pid);
                 self.step(Event::Started { name: child.name, pid });
             }
@@ -190,8 +192,12 @@ impl Supervisor {
         let service = self.services.get(name);
         let known = service.is_some();
         let definition = service.and_then(|service| service.definition.clone());
-        // An own logger reads the pipe itself: two readers would share the lines.
+        // An own logger reads the pipe itself: two readers would share the lines. It is kept all the same, for
+        // what is in it to outlive the guardian.
         if definition.as_deref().is_some_and(|definition: &Definition| definition.has_logger) {
+            if let Some(service) = self.services.get_mut(name) {
+                service.pipe_kept = Some(pipe);
+            }
             return;
         }
         let settings = definition.map(|definition| Arc::clone(&definition.log)).unwrap_or_default();

@@ -3,13 +3,18 @@
 //! Every process that svc started, and every descendant whose own parents have died, hangs below
 //! the guardian (it is their subreaper). So the tree of a service is its main process with its
 //! descendants, and those orphans of the guardian, with their descendants, that came from it.
+//!
+//! What a guardian that was killed has left hangs below an init instead, the stray ones among strangers.
+//! As long as a service runs that was adopted, its orphans are looked for there as well.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use super::environment::MARK;
+use super::strays::Strays;
 use crate::lifecycle::{Name, Pid, TreeFound};
 use crate::os::pidfd::ProcessHandle;
 use crate::os::proc_fs::{self, ProcessStat};
+use crate::protocol::guardian::MARK;
 
 /// Looks at the processes of this machine on behalf of the supervisor.
 #[derive(Debug)]
@@ -26,10 +31,11 @@ pub struct Forest {
     nameless: BTreeSet<i32>,
     /// The living orphans as last listed; good until the next news.
     listed: Option<Vec<ProcessStat>>,
+    strays: Strays,
 }
 
 impl Forest {
-    pub fn new(guardian: Pid, own: Pid) -> Self {
+    pub fn new(guardian: Pid, own: Pid, services_dir: &Path) -> Self {
         Self {
             guardian: guardian.0,
             own: own.0,
@@ -38,12 +44,28 @@ impl Forest {
             undecided: BTreeSet::new(),
             nameless: BTreeSet::new(),
             listed: None,
+            strays: Strays::new(services_dir),
         }
     }
 
     /// News came: what was listed before may be outdated.
     pub fn look_anew(&mut self) {
         self.listed = None;
+    }
+
+    /// The services come from a guardian that was killed.
+    pub fn look_for_strays(&mut self) {
+        self.strays.look(self.guardian);
+    }
+
+    /// This child is not the guardian's own.
+    pub fn adopted(&mut self, pid: Pid, name: &Name) {
+        self.strays.adopted(pid.0, name);
+    }
+
+    /// Launched by the guardian when nothing was left of what was there before.
+    pub fn begun_anew(&mut self, name: &Name) {
+        self.strays.forget(name);
     }
 
     /// A child of the guardian is running for this service.
@@ -71,7 +93,8 @@ impl Forest {
         let mut found = TreeFound::default();
         let mut own_session = Vec::new();
         for (orphan, stat) in self.orphans_of(name, main) {
-            if stat.sid == main.0 {
+            // Who is not the guardian's child cannot be followed by it for the main process.
+            if stat.sid == main.0 || stat.ppid != self.guardian {
                 found.left.extend(proc_fs::descendants(orphan).into_iter().map(Pid));
             } else {
                 own_session.push(orphan);
@@ -130,8 +153,10 @@ impl Forest {
 
     /// Everything below the guardian but this process: what is left at the very end.
     pub fn all_left(&self) -> Vec<Pid> {
-        let roots = proc_fs::children(self.guardian).into_iter().filter(|&pid| pid != self.own);
-        roots.flat_map(proc_fs::descendants).filter(|&pid| is_alive(pid)).map(Pid).collect()
+        let adopted = self.children.keys().copied().chain(self.strays.all());
+        let own = proc_fs::children(self.guardian).into_iter().filter(|&pid| pid != self.own);
+        let roots: BTreeSet<i32> = own.chain(adopted).collect();
+        roots.into_iter().flat_map(proc_fs::descendants).filter(|&pid| is_alive(pid)).map(Pid).collect()
     }
 
     /// The living orphans that came from `name`.
@@ -142,8 +167,11 @@ impl Forest {
             let unknown = children.filter(|pid| *pid != self.own && !self.children.contains_key(pid));
             unknown.filter_map(|pid| proc_fs::stat(pid).ok()).filter(is_living).collect()
         });
+        let strays = self.strays.candidates(name, main).into_iter();
+        let strays = strays.filter(|pid| !self.children.contains_key(pid));
+        let strays: Vec<_> = strays.filter_map(|pid| proc_fs::stat(pid).ok()).filter(is_living).collect();
         let mut found = Vec::new();
-        for stat in listed {
+        for stat in listed.iter().chain(&strays) {
             let orphan = stat.pid;
             let known = self.orphans.get(&orphan).map(|owner| owner == name);
             let by_number = known.or((stat.sid == main.0 || stat.pgid == main.0).then_some(true));
@@ -171,10 +199,10 @@ impl Forest {
     /// Signals a process that is not the guardian's to signal. One that has ended needs none.
     ///
     /// The number cannot have been given to a stranger meanwhile: the handle is taken first, then
-    /// it is made sure that the process still hangs below the guardian.
+    /// it is made sure that the process still hangs below the guardian, or below what it has adopted.
     pub fn signal(&self, Pid(pid): Pid, signal: i32) -> Result<(), String> {
         let Ok(process) = ProcessHandle::open(pid) else { return Ok(()) };
-        if !is_alive(pid) || !self.is_below_guardian(pid) {
+        if !is_alive(pid) || !self.is_ours(pid) {
             return Ok(());
         }
         match process.signal(signal) {
@@ -186,9 +214,12 @@ impl Forest {
         }
     }
 
-    fn is_below_guardian(&self, pid: i32) -> bool {
+    fn is_ours(&self, pid: i32) -> bool {
         let mut ancestor = pid;
         while ancestor > 0 && ancestor != self.guardian {
+            if self.children.contains_key(&ancestor) || self.strays.is_marked(ancestor) {
+                return true;
+            }
             match proc_fs::stat(ancestor) {
                 Ok(stat) => ancestor = stat.ppid,
                 Err(_) => return false,
