@@ -183,7 +183,10 @@ fn a_lock_of_a_dead_daemon_holds_nobody_up() {
     let mut world = World::new();
     world.start_daemon();
     let (guardian, supervisor) = world.pids();
+    // Stopped, it does not take the place of the guardian.
+    common::processes::signal(supervisor, nix::sys::signal::Signal::SIGSTOP);
     common::processes::kill_9(guardian);
+    common::processes::kill_9(supervisor);
     wait_until("both to be gone", || !lives(guardian) && !lives(supervisor));
     world.start_daemon();
     assert_ne!(world.guardian(), guardian);

@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod hostile;
+pub mod killing;
 pub mod needs;
 pub mod network;
 pub mod processes;

@@ -132,6 +132,14 @@ impl World {
         self.guardian = Some(self.pids().0);
     }
 
+    /// Another process has taken its place; the first may have been our child.
+    pub fn guardian_is(&mut self, pid: i32) {
+        self.guardian = Some(pid);
+        if let Some(mut child) = self.child.take() {
+            child.wait().ok();
+        }
+    }
+
     pub fn wait_for_answer(&mut self) {
         let pong = wait_for("an answer on the control socket", || {
             if let Some(child) = &mut self.child
