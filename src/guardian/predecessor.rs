@@ -95,7 +95,7 @@ impl Guardian {
                 continue;
             }
             // It was launched in the last instant, or nothing is recorded at all.
-            let absent_ticks = match kept.services.get(name).map(|service| &service.children[0]) {
+            let absent_ticks = match kept.service(name).map(|service| &service.children[0]) {
                 Some(Seen::Absent { ticks }) => *ticks,
                 Some(Seen::Never | Seen::There(_)) | None => 0,
             };
@@ -161,7 +161,7 @@ impl Guardian {
             pipes.extend(service.pipe.map(|inode| (name.clone(), inode)));
         }
         for (Child { name, role }, entry) in &self.children.table {
-            let is_recorded = kept.services.get(name).is_some_and(|service| service.pipe.is_some());
+            let is_recorded = kept.service(name).is_some_and(|service| service.pipe.is_some());
             if *role == Role::Run && name.logged_service().is_none() && entry.is_running() && !is_recorded {
                 pipes.extend(inheritance::own_pipe_of(entry.pid.0).map(|inode| (name.clone(), inode)));
             }
@@ -233,7 +233,7 @@ fn refuse_others(setup: &Setup, beginning: &Beginning, kept: &Kept) -> Result<()
         return Ok(());
     }
     let mut pids: Vec<String> = Vec::new();
-    for seen in kept.services.values().flat_map(|service| &service.children) {
+    for seen in kept.services.iter().flat_map(|(_, service)| &service.children) {
         if let Seen::There(kept) = seen
             && kept.exit.is_none()
             && is_the_same(kept).is_some_and(|stat| stat.state != 'Z')

@@ -62,7 +62,9 @@ impl Supervisor {
         self.say(&format!("the guardian (pid {guardian}) {ended}; this process takes its place"));
         let descriptors = inheritance::duplicates(|kind| match kind {
             Kind::Listener => true,
-            Kind::PipeReader { inode } => kept.services.values().any(|service| service.pipe == Some(inode)),
+            Kind::PipeReader { inode } => {
+                kept.services.iter().any(|(_, service)| service.pipe == Some(inode))
+            }
             Kind::Other => false,
         });
         let mut arguments: Vec<OsString> = std::env::args_os().collect();
@@ -119,7 +121,7 @@ impl Supervisor {
         for name in self.core.names() {
             let Some(memory) = self.core.memory(name) else { continue };
             let launched = self.services.get(name).and_then(|service| service.launched);
-            let noted = kept.services.get(name).and_then(|service| service.note.as_ref());
+            let noted = kept.service(name).and_then(|service| service.note.as_ref());
             let before = noted.and_then(|note| serde_json::from_slice::<Note>(note).ok());
             let memory = again(memory, before.map(|note| note.memory).as_ref());
             if let Ok(note) = serde_json::to_vec(&Note { memory, launched })

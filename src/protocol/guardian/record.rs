@@ -1,8 +1,6 @@
 //! What a guardian keeps on disk of its table, so that another one can go on when it is killed: small
 //! entries in the order in which things happened. The last word on each child, pipe and note counts.
 
-use std::collections::BTreeMap;
-
 use crate::lifecycle::{Exit, Name, Pid, Time};
 
 use super::bytes::{DecodeError, Reader, Writer};
@@ -67,7 +65,8 @@ pub const ROLES: [Role; 3] = [Role::Run, Role::Finish, Role::Reload];
 pub struct Kept {
     /// `None`: it has no beginning that can be understood, and all the rest is empty.
     pub beginning: Option<Beginning>,
-    pub services: BTreeMap<Name, KeptService>,
+    /// By name.
+    pub services: Vec<(Name, KeptService)>,
     /// How the guardian ended, when its supervisor could see it.
     pub guardian_ended: Option<Exit>,
 }
@@ -148,6 +147,25 @@ pub fn put_supervisors_started(out: &mut Vec<u8>, count: u32) {
 }
 
 impl Kept {
+    pub fn service(&self, name: &Name) -> Option<&KeptService> {
+        let place = self.place(name).ok()?;
+        self.services.get(place).map(|(_, service)| service)
+    }
+
+    fn place(&self, name: &Name) -> Result<usize, usize> {
+        self.services.binary_search_by(|(known, _)| known.cmp(name))
+    }
+
+    fn change(&mut self, name: Name, change: impl FnOnce(&mut KeptService)) {
+        let place = self.place(&name).unwrap_or_else(|place| {
+            self.services.insert(place, (name, KeptService::default()));
+            place
+        });
+        if let Some((_, service)) = self.services.get_mut(place) {
+            change(service);
+        }
+    }
+
     /// Adds what one batch says. After an error the rest of the record means nothing.
     pub fn take(&mut self, batch: &[u8]) -> Result<(), DecodeError> {
         let mut from = Reader(batch);
@@ -185,20 +203,26 @@ impl Kept {
                         earlier: from.optional(|from| Ok((from.pid()?, from.exit()?, from.time()?)))?,
                     })
                 };
-                let [run, finish, reload] = &mut self.services.entry(child.name).or_default().children;
-                *match child.role {
-                    Role::Run => run,
-                    Role::Finish => finish,
-                    Role::Reload => reload,
-                } = seen;
+                let index = match child.role {
+                    Role::Run => 0,
+                    Role::Finish => 1,
+                    Role::Reload => 2,
+                };
+                self.change(child.name, |service| {
+                    if let Some(place) = service.children.get_mut(index) {
+                        *place = seen;
+                    }
+                });
             }
             (tag @ 3..=5, Some(_)) => {
-                let service = self.services.entry(from.name()?).or_default();
-                match tag {
-                    3 => service.pipe = Some(from.number()?),
-                    4 => service.note = Some(from.bytes()?.to_vec()),
+                let name = from.name()?;
+                let inode = if tag == 3 { Some(from.number()?) } else { None };
+                let note = if tag == 4 { Some(from.bytes()?.to_vec()) } else { None };
+                self.change(name, |service| match tag {
+                    3 => service.pipe = inode,
+                    4 => service.note = note,
                     _ => (service.pipe, service.note) = (None, None),
-                }
+                });
             }
             (6, Some(_)) => self.guardian_ended = Some(from.exit()?),
             (7, Some(beginning)) => beginning.supervisors_started = from.unsigned()?,
@@ -266,7 +290,7 @@ mod tests {
         let children = [Seen::Absent { ticks: 44 }, Seen::Never, Seen::Never];
         let expected = Kept {
             beginning: Some(Beginning { supervisors_started: 2, ..beginning() }),
-            services: [(web, kept_web), (db, KeptService { children, ..KeptService::default() })].into(),
+            services: vec![(db, KeptService { children, ..KeptService::default() }), (web, kept_web)],
             guardian_ended: Some(Exit::Code(1)),
         };
         assert_eq!(record, expected);
