@@ -28,62 +28,66 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// What must survive the supervisor, kept by the guardian as opaque bytes (JSON).
+/// What must survive the supervisor, kept by the guardian as opaque bytes: JSON with short keys, as there
+/// are thousands and each is also written to the record of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
+    #[serde(rename = "w")]
     pub wanted: Wanted,
+    #[serde(rename = "s")]
     pub state: StateWord,
+    #[serde(rename = "t")]
     pub since_nanoseconds: u64,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "p", default, skip_serializing_if = "is_default")]
     pub paused: bool,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "r", default, skip_serializing_if = "is_default")]
     pub restarts: u64,
     /// Restarts in a row that were not preceded by `Backoff::reset` of being up.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "a", default, skip_serializing_if = "is_default")]
     pub attempt: u32,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "x", default, skip_serializing_if = "is_default")]
     pub last_exit: Option<Exit>,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "l", default, skip_serializing_if = "is_default")]
     pub last_start_nanoseconds: Option<u64>,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "m", default, skip_serializing_if = "is_default")]
     pub last_main: Option<Pid>,
     /// When a stop or a back-off in progress reaches its next step.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "d", default, skip_serializing_if = "is_default")]
     pub deadline_nanoseconds: Option<u64>,
     /// Position in the stop schedule.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "k", default, skip_serializing_if = "is_default")]
     pub stop_step: usize,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "ra", default, skip_serializing_if = "is_default")]
     pub restart_after_stop: bool,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "rm", default, skip_serializing_if = "is_default")]
     pub remove_after_stop: bool,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "ad", default, skip_serializing_if = "is_default")]
     pub adopted: bool,
     /// Why it failed or does not run, in words.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "y", default, skip_serializing_if = "is_default")]
     pub reason: Option<String>,
     /// Times of recent deaths, for give-up.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "n", default, skip_serializing_if = "is_default")]
     pub deaths_nanoseconds: Vec<u64>,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "c", default, skip_serializing_if = "is_default")]
     pub main: Main,
     /// How long the last main process ran.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "ln", default, skip_serializing_if = "is_default")]
     pub last_ran_nanoseconds: u64,
     /// The last run counts as a success.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "e", default, skip_serializing_if = "is_default")]
     pub ended_well: bool,
     /// The main process ended and the standing order could not be carried out.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "rf", default, skip_serializing_if = "is_default")]
     pub relaunch_failed: bool,
     /// Of the run in progress, or the last one.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "ki", default, skip_serializing_if = "is_default")]
     pub kind: Option<Kind>,
     /// A logger that has been given the end of its input and is waited for.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "dr", default, skip_serializing_if = "is_default")]
     pub draining: bool,
     /// A shutdown was in progress: a successor goes on with it.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(rename = "sd", default, skip_serializing_if = "is_default")]
     pub shutdown: Option<ShutdownTimes>,
 }
 

@@ -22,8 +22,10 @@ use crate::protocol::guardian::{Child, KnownState, Order, Report, Role, VERSION}
 /// What the guardian keeps of a service for the next supervisor, as JSON.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Note {
+    #[serde(rename = "m")]
     pub memory: Memory,
     /// Fingerprint of the definition that the running process was started from.
+    #[serde(rename = "f")]
     pub launched: Option<u64>,
 }
 

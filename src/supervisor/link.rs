@@ -16,7 +16,7 @@ use crate::protocol::guardian::{Order, decode_reports, encode_orders};
 const BATCH_BYTES: usize = 4 * 1024;
 
 /// About the size of the note of a service.
-const NOTE_BYTES: usize = 256;
+const NOTE_BYTES: usize = 128;
 
 /// More passed descriptors than this do not fit in one datagram.
 const BATCH_DESCRIPTORS: usize = 200;
