@@ -15,10 +15,13 @@ use crate::os::clock::boot_ticks;
 use crate::os::descriptor::{self, StandardNumber, standard};
 use crate::os::inheritance;
 use crate::os::launch::{File, Launcher, Program};
-use crate::protocol::guardian::{Child, LaunchFailure, LaunchStep};
+use crate::protocol::guardian::{Child, LaunchFailure, LaunchStep, Role};
 
 /// EBADF and EBUSY of all architectures.
 const EBADF: i32 = 9;
+
+/// Room for the note of a service that runs.
+const NOTE_BYTES: usize = 136;
 
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -93,7 +96,7 @@ pub(super) struct Children {
     pub table: BTreeMap<Child, Entry>,
     by_pid: BTreeMap<i32, Child>,
     pub pipes: BTreeMap<Name, LogPipe>,
-    pub notes: BTreeMap<Name, Box<[u8]>>,
+    pub notes: BTreeMap<Name, Vec<u8>>,
     pub environments: Environments,
     pub record: Record,
 }
@@ -108,6 +111,22 @@ impl Children {
     pub fn insert_adopted(&mut self, child: Child, entry: Entry) {
         self.record.child(&child, &entry);
         self.table.insert(child, entry);
+    }
+
+    /// Replaces the earlier note of that service, in its place where it fits.
+    pub fn note(&mut self, name: &Name, note: &[u8]) {
+        self.record.note(name, note);
+        if let Some(kept) = self.notes.get_mut(name) {
+            kept.clear();
+            kept.extend_from_slice(note);
+            return;
+        }
+        let mut kept = Vec::with_capacity(note.len().max(NOTE_BYTES));
+        kept.extend_from_slice(note);
+        // There is one name for each service however many keep it.
+        let run = Child { name: name.clone(), role: Role::Run };
+        let name = self.table.get_key_value(&run).map_or(run.name, |(child, _)| child.name.clone());
+        self.notes.insert(name, kept);
     }
 
     /// To be called for what is changed in an entry.

@@ -79,10 +79,7 @@ impl Guardian {
                 self.children.pipes.remove(&name);
                 self.children.notes.remove(&name);
             }
-            Order::Note { name, note } => {
-                self.children.record.note(&name, &note);
-                self.children.notes.insert(name, note.into());
-            }
+            Order::Note { name, note } => self.children.note(&name, &note),
             Order::Tidy => self.tidies = true,
             Order::Exit { code } => self.ending = Some(code),
         }
@@ -141,7 +138,8 @@ impl Guardian {
             return self.launch_failed(child, LaunchStep::Clone, EINVAL);
         };
         let oom_score_adjust = plan.oom_score_adjust.or(self.oom_score_adjust);
-        let plan = LaunchPlan { oom_score_adjust, ..plan };
+        let log_pipe = plan.log_pipe.map(|name| if name == child.name { child.name.clone() } else { name });
+        let plan = LaunchPlan { oom_score_adjust, log_pipe, ..plan };
         let plan = KeptPlan::new(plan, passed, environment, self.descriptor_limit);
         let needs_pipe = plan.stdio.iter().any(|source| matches!(source, Source::LogWrite | Source::LogRead));
         if let Some(name) = plan.log_pipe.as_ref().filter(|_| needs_pipe) {

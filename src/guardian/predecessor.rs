@@ -58,7 +58,7 @@ impl Guardian {
         self.adopt_all(&kept, &left);
         self.open_pipes(&kept, &left, inherited);
         for (name, service) in kept.services {
-            service.note.map(|note| self.children.notes.insert(name, note.into()));
+            service.note.map(|note| self.children.notes.insert(name, note));
         }
         let beginning = Beginning {
             boot,

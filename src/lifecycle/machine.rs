@@ -17,7 +17,8 @@ const POLICIES_SHARED: usize = 8;
 /// The life-cycle of all services: `step` takes what happened and says what is to be done.
 #[derive(Default)]
 pub struct Lifecycle {
-    pub(super) services: BTreeMap<Name, Service>,
+    /// Boxed: a tree keeps room for half as many again.
+    pub(super) services: BTreeMap<Name, Box<Service>>,
     /// One deadline a service, at most.
     deadlines: BTreeSet<(Time, Name)>,
     pub(super) ending: Option<Ending>,
@@ -77,7 +78,7 @@ impl Lifecycle {
     }
 
     pub fn view(&self, name: &Name) -> Option<View> {
-        self.services.get(name).map(Service::view)
+        self.services.get(name).map(|service| service.view())
     }
 
     pub fn names(&self) -> impl Iterator<Item = &Name> {
@@ -101,7 +102,7 @@ impl Lifecycle {
     fn define(&mut self, now: Time, name: &Name, policy: Policy, actions: &mut Vec<Action>) {
         let policy = self.share(policy);
         if !self.services.contains_key(name) {
-            self.services.insert(name.clone(), Service::new(policy, now));
+            self.services.insert(name.clone(), Box::new(Service::new(policy, now)));
             return;
         }
         let mut came_back = false;

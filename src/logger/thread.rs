@@ -57,7 +57,7 @@ pub(super) struct Thread {
     /// Which of the two are in the epoll set, waiting for room.
     waits_for_console: bool,
     waits_for_errors: bool,
-    pub slots: BTreeMap<u64, Slot>,
+    pub slots: BTreeMap<u64, Box<Slot>>,
     names: BTreeMap<Name, u64>,
     next: u64,
     /// Monotonic nanoseconds and the service.
@@ -175,7 +175,7 @@ impl Thread {
         let id = self.next;
         self.next += 1;
         self.names.insert(name.clone(), id);
-        self.slots.insert(id, Slot::new(name.clone(), Arc::clone(settings)));
+        self.slots.insert(id, Box::new(Slot::new(name.clone(), Arc::clone(settings))));
         id
     }
 

@@ -134,7 +134,8 @@ impl Thread {
         let mut left = input.len();
         if done.as_ref().is_err_and(|stuck| is_out_of_descriptors(&stuck.cause)) {
             self.close_other_files(id);
-            let Some(Slot { settings, file: Some(file), .. }) = self.slots.get_mut(&id) else { return };
+            let slot = self.slots.get_mut(&id).map(AsMut::as_mut);
+            let Some(Slot { settings, file: Some(file), .. }) = slot else { return };
             let Place { record, block } = &mut self.place;
             let mut input = block.bytes().get(bytes - left..bytes).unwrap_or_default();
             done = file.write(settings, &stamp, &mut input, &mut self.out, record);
@@ -249,7 +250,7 @@ impl Thread {
     /// Tells and does what writing has brought up.
     pub fn follow_up(&mut self, id: u64) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
-        let Slot { name, file: Some(file), .. } = slot else { return };
+        let Slot { name, file: Some(file), .. } = slot.as_mut() else { return };
         for after in std::mem::take(&mut file.after) {
             match after {
                 After::Compress(at) => self.compressor.add(name.clone(), file.directory().to_owned(), at),
@@ -334,7 +335,7 @@ impl Thread {
             console.show_line(slot.name.as_str(), &partial);
         }
         let stamp = Stamp::new(slot.settings.timestamp, wall());
-        let Slot { settings, file: Some(file), gate: Gate::Open, .. } = &mut *slot else { return };
+        let Slot { settings, file: Some(file), gate: Gate::Open, .. } = slot.as_mut() else { return };
         self.out.clear();
         let done = file.finish(settings, &stamp, &mut self.out);
         keep_position(self.journal.as_mut(), slot);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event_loop::{Service, Supervisor};
+use super::event_loop::Supervisor;
 use super::words;
 use crate::lifecycle::{Backoff, Event, Kind, Name, Policy, Restart, Scope, Signal, StopStep};
 use crate::os::inotify;
@@ -275,7 +275,7 @@ impl Supervisor {
 
     /// Whether the running process was started from what the directory says now.
     pub fn is_up_to_date(&self, name: &Name) -> bool {
-        self.services.get(name).is_some_and(|service: &Service| {
+        self.services.get(name).is_some_and(|service| {
             let current = service.definition.as_ref().map(|definition| definition.fingerprint);
             service.launched.is_none() || service.launched == current
         })

@@ -68,7 +68,8 @@ pub struct LaterLook {
 pub struct Supervisor {
     pub setup: Setup,
     pub core: Lifecycle,
-    pub services: BTreeMap<Name, Service>,
+    /// Boxed: a tree keeps room for half as many again.
+    pub services: BTreeMap<Name, Box<Service>>,
     /// Events that came up while actions were performed.
     pub events: VecDeque<Event>,
     pub link: GuardianLink,

@@ -53,7 +53,13 @@ impl Supervisor {
         }
     }
 
+    /// There is one name for each service, however many keep it: what came in a message is a copy.
+    fn one_name(&self, name: &Name) -> Name {
+        self.services.get_key_value(name).map_or(name, |(known, _)| known).clone()
+    }
+
     fn child_started(&mut self, child: Child, pid: Pid) {
+        let child = Child { name: self.one_name(&child.name), ..child };
         self.forest.planted(pid, &child.name);
         match child.role {
             Role::Run => {
@@ -201,7 +207,7 @@ impl Supervisor {
             return;
         }
         let settings = definition.map(|definition| Arc::clone(&definition.log)).unwrap_or_default();
-        self.logger.attach(name.clone(), pipe, settings);
+        self.logger.attach(self.one_name(name), pipe, settings);
         if !known {
             // Forgotten meanwhile: what is left in it is read.
             self.logger.detach(name);
