@@ -48,8 +48,8 @@ pub struct LoggerSetup {
     pub log_dir: PathBuf,
     /// Lines are also shown on stdout.
     pub console: Option<ConsoleSetup>,
-    /// The pipes were made for a predecessor: a line that `current` ends in goes on. Otherwise it
-    /// was cut off for good and is ended before anything new.
+    /// The pipes were made for a predecessor: a line that `current` ends in goes on, unless the journal
+    /// knows better. Otherwise it was cut off for good and is ended before anything new.
     pub took_over: bool,
     /// What outlives a `kill -9`; without it that loses the block in hand.
     pub kept: Option<Kept>,

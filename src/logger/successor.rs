@@ -12,13 +12,14 @@ use super::turn::{RETRY_FIRST, keep_position};
 
 impl Thread {
     pub fn take_up(&mut self, kept: Kept) {
-        let Found { journal, left, remarks } = match Journal::open(kept) {
+        let Found { mut journal, left, remarks } = match Journal::open(kept) {
             Ok(found) => found,
             Err(cause) => return self.say_what_is_lost(&cause),
         };
         for remark in remarks {
             self.say(&remark);
         }
+        self.took_over &= !journal.knows_positions();
         self.journal = Some(journal);
         self.place = self.fresh_place();
         for left in left {

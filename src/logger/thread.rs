@@ -46,6 +46,7 @@ const FIRST_SERVICE: u64 = 3;
 
 pub(super) struct Thread {
     pub log_dir: PathBuf,
+    /// A line that a file ends in may go on.
     pub took_over: bool,
     inbox: Arc<Inbox>,
     pub epoll: Epoll,

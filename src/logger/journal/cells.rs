@@ -11,6 +11,8 @@ pub const BYTES: usize = 2 * PAGE_BYTES;
 
 /// Key, shaper, bytes of the line; none when the key is 0.
 const WORDS: usize = 4;
+/// Behind the first cell: 1 when a log may be inside a line without a cell.
+const GAPS: usize = 3;
 
 #[derive(Debug)]
 pub struct Cells(Shared);
@@ -35,7 +37,13 @@ impl Cells {
         let number = match cell {
             Some(number) => number,
             None if position.shaper == 0 => return None,
-            None => self.0.words().chunks_exact(WORDS).position(|cell| load(cell, 0) == 0)?,
+            None => match self.0.words().chunks_exact(WORDS).position(|cell| load(cell, 0) == 0) {
+                Some(number) => number,
+                None => {
+                    self.admit_gaps();
+                    return None;
+                }
+            },
         };
         let cell = self.0.words().chunks_exact(WORDS).nth(number)?;
         // The record of the block counts until all three are stored.
@@ -51,8 +59,21 @@ impl Cells {
         }
     }
 
-    pub fn clear_all(&mut self) {
-        self.0.give_back();
+    /// What they say ends to be true.
+    pub fn give_up(&mut self) {
+        self.admit_gaps();
+        for cell in self.0.words().chunks_exact(WORDS) {
+            store(cell, 0, 0);
+        }
+    }
+
+    /// A log without a cell is between two lines, unless there are gaps.
+    pub fn have_gaps(&mut self) -> bool {
+        load(self.0.words(), GAPS) != 0
+    }
+
+    pub fn admit_gaps(&mut self) {
+        store(self.0.words(), GAPS, 1);
     }
 }
 

@@ -160,7 +160,10 @@ impl Journal {
             let mut head = Shared::map(memory, 0, PAGE_BYTES)?;
             head.words().first().into_iter().for_each(|word| word.store(VERSION, Ordering::Release));
         }
-        let cells = Cells::new(Shared::map(memory, PAGE_BYTES as u64, cells::BYTES)?);
+        let mut cells = Cells::new(Shared::map(memory, PAGE_BYTES as u64, cells::BYTES)?);
+        if !remarks.is_empty() {
+            cells.admit_gaps();
+        }
         let places = places.unwrap_or(0);
         let spare = Vec::new();
         let mut journal = Self { kept, cells, places, spare, enlarging_tried: false, broken: None };
@@ -290,13 +293,19 @@ impl Journal {
         self.cells.keep(cell, name.as_str(), position)
     }
 
+    /// A log without a position is between two lines, or nobody has written it since the boot: what
+    /// its file ends in was cut off then.
+    pub fn knows_positions(&mut self) -> bool {
+        !self.cells.have_gaps()
+    }
+
     pub fn forget_position(&mut self, cell: Option<usize>) {
         self.cells.clear(cell);
     }
 
     /// It is used no more: what it says of the logs ends to be true.
     pub fn end(mut self) {
-        self.cells.clear_all();
+        self.cells.give_up();
     }
 }
 

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::service::{LogFormat, LogSettings, Timestamp};
 
 use super::super::console::{Sink, Target};
 use super::super::handle::{Inbox, Order};
-use super::super::journal::Kept;
+use super::super::journal::{Journal, Kept};
 use super::super::read::{LogReader, Query};
 use super::super::slot::Gate;
 use super::super::thread::Thread;
@@ -41,6 +42,10 @@ pub fn instant() {
 /// Half of it, for a kill within a write.
 pub fn portion(bytes: &[u8]) -> &[u8] {
     if LIFE.get().is_some() { &bytes[..bytes.len().div_ceil(2)] } else { bytes }
+}
+
+fn own(fd: &OwnedFd) -> OwnedFd {
+    fd.try_clone().unwrap()
 }
 
 /// What the guardian keeps.
@@ -69,15 +74,15 @@ impl Stage {
         }
     }
 
+    fn kept(&self) -> Kept {
+        let Kept { memory, reader, writer } = &self.kept;
+        Kept { memory: own(memory), reader: own(reader), writer: own(writer) }
+    }
+
     /// One supervisor's logger: takes up what is there and reads what comes, until it is killed.
     /// True when it was not.
     fn live(&mut self, life: Option<u32>, parts: &mut std::slice::Iter<'_, Vec<u8>>) -> bool {
-        let own = |fd: &OwnedFd| fd.try_clone().unwrap();
-        let kept = Kept {
-            memory: own(&self.kept.memory),
-            reader: own(&self.kept.reader),
-            writer: own(&self.kept.writer),
-        };
+        let kept = self.kept();
         let log_dir = self.log_dir.path().to_owned();
         let setup = LoggerSetup { log_dir, console: None, took_over: self.lives > 0, kept: None };
         self.lives += 1;
@@ -157,8 +162,8 @@ fn kill_everywhere(settings: &LogSettings, parts: &[Vec<u8>], before: &'static [
                 assert!(stage.live(None, &mut rest));
                 let (text, lives) = (stage.text(), stage.lives);
                 let text = text.strip_prefix(before).unwrap();
-                // A successor of one that never looked at the file cannot tell that the line was cut off.
-                let text = if before.is_empty() { text } else { text.strip_prefix(b"\n").unwrap_or(text) };
+                // Whoever looks at the file first in this boot.
+                let text = if before.is_empty() { text } else { text.strip_prefix(b"\n").unwrap() };
                 assert!(
                     text == expected,
                     "killed at step {step}, then {next:?} ({lives} lives), {settings:?}:\n{}\ninstead of\n{}",
@@ -200,6 +205,37 @@ fn a_kill_at_any_instant_loses_and_doubles_nothing() {
 fn a_kill_at_any_instant_behind_a_line_that_was_cut_off_loses_and_doubles_nothing() {
     let parts = [b"one\ntw".to_vec(), b"o\nthree\n".to_vec()];
     kill_everywhere(&settings(1 << 20, LogFormat::Text, Timestamp::None), &parts, b"cut");
+}
+
+#[test]
+fn a_line_that_goes_on_is_not_taken_for_one_that_was_cut_off_when_the_journal_cannot_tell() {
+    quietly(|| {
+        let plain = settings(1 << 20, LogFormat::Text, Timestamp::None);
+        for why in ["another version", "more logs inside a line than there are cells", "given up"] {
+            let mut stage = Stage::new(plain.clone());
+            let mut rest = [b"begun".to_vec(), b" and ended\n".to_vec()];
+            assert!(stage.live(None, &mut rest[..1].iter()), "{why}");
+            let file = File::from(stage.kept.memory.try_clone().unwrap());
+            let found = |stage: &Stage| Journal::open(stage.kept()).unwrap().journal;
+            match why {
+                "another version" => file.write_at(b"x", 0).map(drop).unwrap(),
+                "given up" => found(&stage).end(),
+                _ => {
+                    let mut journal = found(&stage);
+                    let position = journal.position(&name("web")).unwrap().1;
+                    for number in 0..5_000 {
+                        journal.keep_position(None, &name(&format!("log-{number}")), position);
+                    }
+                    // Room for it was there only when it was inside a line already.
+                    let cell = journal.position(&name("web")).map(|(cell, _)| cell);
+                    journal.forget_position(cell);
+                }
+            }
+            rest.rotate_left(1);
+            assert!(stage.live(None, &mut rest[..1].iter()), "{why}");
+            assert_eq!(String::from_utf8_lossy(&stage.text()), "begun and ended\n", "{why}");
+        }
+    });
 }
 
 #[test]
