@@ -278,6 +278,36 @@ fn the_program_never_panics_on_purpose_drops_a_result_or_sleeps() {
     expect_none(complaints);
 }
 
+/// It jumps: what it may touch is the text of a moment, never how long something takes.
+#[test]
+fn deadlines_uptimes_and_delays_never_come_from_the_wall_clock() {
+    // In how many lines, imports aside. Whoever adds one says here what for.
+    let may_tell_the_time = [
+        ("src/os/clock.rs", 2),
+        ("src/os/directory.rs", 1),          // whether a file has changed
+        ("src/cli/moment.rs", 1),            // `svc logs --since 10m`
+        ("src/logger/file.rs", 2),           // names and age of log files
+        ("src/logger/successor.rs", 1),      // the time of a line
+        ("src/logger/turn.rs", 2),           // the time of a line
+        ("src/supervisor/event_loop.rs", 1), // since when it runs, in `svc status`
+        ("src/supervisor/perform.rs", 1),    // when a transition was, in `svc events`
+        ("src/supervisor/status.rs", 2),     // a time since and a time to come, in `svc status`
+    ];
+    let words = ["wall()", "SystemTime", "Timestamp::now", "Zoned::now", "CLOCK_REALTIME", "st_mtime"];
+    let mut found = BTreeMap::new();
+    for file in files("src", ".rs") {
+        let lines = program_lines(&file);
+        let tells = |line: &&(usize, String)| {
+            words.iter().any(|word| line.1.contains(word)) && !line.1.starts_with("use ")
+        };
+        let count = lines.iter().filter(tells).count();
+        if count > 0 {
+            found.insert(short(&file), count);
+        }
+    }
+    assert_eq!(found, may_tell_the_time.map(|(file, count)| (file.to_owned(), count)).into());
+}
+
 #[test]
 fn nothing_is_left_for_later() {
     let notes = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["XX", "X"].concat()];

@@ -39,6 +39,8 @@ pub struct LogFile {
     line_bytes: u64,
     /// When the oldest line of this file was written.
     born: Duration,
+    /// No line of this file bears a later time, as far as is known.
+    latest: Duration,
     looked: Duration,
     shaper: Shaper,
     /// It was looked what an earlier svc left.
@@ -79,6 +81,7 @@ impl LogFile {
             bytes: 0,
             line_bytes: 0,
             born: Duration::ZERO,
+            latest: Duration::ZERO,
             looked: Duration::ZERO,
             shaper: Shaper::new(None),
             inspected: false,
@@ -145,6 +148,9 @@ impl LogFile {
         }
         loop {
             self.open(settings, stamp, out)?;
+            // The clock may have been set back since the file was begun.
+            self.born = self.born.min(stamp.wall);
+            self.latest = self.latest.max(stamp.wall);
             let (before, ends) = (self.here(), self.ends.take());
             self.fill(settings, stamp, input, out);
             if !out.is_empty() {
@@ -299,13 +305,14 @@ impl LogFile {
         self.bytes = metadata.len();
         self.line_bytes = self.line_bytes.min(self.bytes);
         self.born = if self.bytes == 0 { stamp.wall } else { birth(&metadata) };
+        let written = since_1970(metadata.modified());
+        self.latest = if self.bytes == 0 { Duration::ZERO } else { self.latest.max(written) };
         self.looked = stamp.wall;
         self.file = Some(file);
         if self.inspected {
             return Ok(());
         }
         self.inspected = true;
-        let written = since_1970(metadata.modified());
         let expired = settings.age_max.is_some_and(|age| stamp.wall.saturating_sub(written) > age);
         if self.bytes > 0 && expired && !self.again && !self.shaper.inside_line() && out.is_empty() {
             // Nobody is to wait for the next rotation: all that is in it is too old.
@@ -352,13 +359,14 @@ impl LogFile {
         Ok(())
     }
 
-    /// Names the file by `wall`, when its last line was written.
+    /// Names the file by `wall`, when its last line was written; later when the clock was set back, so
+    /// that names are in writing order and nothing in a file is later than its name.
     fn rotate(&mut self, settings: &LogSettings, wall: Duration, now: Duration) -> Result<(), Stuck> {
         let current = self.directory.join(CURRENT);
         let stuck = |cause| Stuck { verb: "rotate", path: current.clone(), cause };
         let newest = directory::rotated(&self.directory).map_err(stuck)?.last().map_or(0, |file| file.at);
-        // Later than all before, even when the clock was set back: names are in writing order.
-        let at = u64::try_from(wall.as_micros()).unwrap_or(u64::MAX).max(newest + 1);
+        let latest = wall.max(self.latest);
+        let at = u64::try_from(latest.as_micros()).unwrap_or(u64::MAX).max(newest + 1);
         match fs::rename(&current, directory::path_of(&self.directory, at, false)) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -368,6 +376,7 @@ impl LogFile {
         self.file = None;
         self.bytes = 0;
         self.line_bytes = 0;
+        self.latest = Duration::ZERO;
         self.keep_within_limits(settings, now);
         if settings.compress {
             self.after.push(After::Compress(at));

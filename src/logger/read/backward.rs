@@ -79,11 +79,10 @@ impl<'stream> Backward<'stream> {
                 (None, behind) => behind.unwrap_or(Duration::MAX),
             };
             self.key = Some(key);
-            if stamp.is_some() && query.since.is_some_and(|since| key < since) {
-                self.ended = true;
-                return Ok(None);
-            }
-            if !query.until.is_some_and(|until| stamp.is_some() && key > until) {
+            // What is before an early line is not always earlier: clocks are set back.
+            let too_early = query.since.is_some_and(|since| stamp.is_some_and(|stamp| stamp < since));
+            let too_late = query.until.is_some_and(|until| stamp.is_some_and(|stamp| stamp > until));
+            if !too_early && !too_late {
                 return Ok(Some(key));
             }
         }

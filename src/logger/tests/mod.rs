@@ -1,5 +1,6 @@
 //! The logger as a whole: real pipes, real files, its own thread.
 
+mod clock;
 mod console;
 mod follow;
 pub mod killed;
