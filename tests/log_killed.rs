@@ -36,7 +36,7 @@ enum Writer {
 }
 
 fn services() -> Vec<(&'static str, Writer, LogSettings)> {
-    let all = LogSettings { files_max: 0, bytes_max: 1 << 30, ..LogSettings::default() };
+    let all = LogSettings { files_max: u32::MAX, bytes_max: 1 << 30, ..LogSettings::default() };
     let json = LogSettings { format: LogFormat::Json, ..all.clone() };
     let rotating = LogSettings { bytes_max: 20_000, ..all.clone() };
     let plain = LogSettings { timestamp: Timestamp::None, bytes_max: 3_000, ..all.clone() };

@@ -112,20 +112,17 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// At which size `current` is rotated: two files have room in the total. `u64::MAX` is never.
+/// At which size `current` is rotated: two files have room in the total.
 pub fn size_to_rotate_at(settings: &LogSettings) -> u64 {
-    let by_size = if settings.bytes_max == 0 { u64::MAX } else { settings.bytes_max };
     let by_total = settings.total_bytes_max.map_or(u64::MAX, |total| (total / 2).max(1));
-    by_size.min(by_total)
+    settings.bytes_max.min(by_total)
 }
 
-/// How many of `files` (oldest first) have to go: by number (`current` counts; 0 keeps all), by
+/// How many of `files` (oldest first) have to go: by number (`current` counts), by
 /// total (with room for a full `current`) and by age.
 pub fn surplus(files: &[Rotated], settings: &LogSettings, now: Duration) -> usize {
-    let by_number = match usize::try_from(settings.files_max).unwrap_or(usize::MAX) {
-        0 => 0,
-        files_max => files.len().saturating_sub(files_max - 1),
-    };
+    let files_max = usize::try_from(settings.files_max).unwrap_or(usize::MAX);
+    let by_number = (files.len() + 1).saturating_sub(files_max).min(files.len());
     let by_age = settings.age_max.map_or(0, |age| {
         let oldest = u64::try_from(now.saturating_sub(age).as_micros()).unwrap_or(u64::MAX);
         files.iter().take_while(|file| file.at < oldest).count()
@@ -174,13 +171,14 @@ mod tests {
         let settings = LogSettings { files_max: 3, ..LogSettings::default() };
         assert_eq!(surplus(&files(&[1, 1, 1, 1, 1]), &settings, NOW), 3);
         assert_eq!(surplus(&files(&[1, 1]), &settings, NOW), 0);
-        let all = LogSettings { files_max: 0, ..LogSettings::default() };
-        assert_eq!(surplus(&files(&[1; 50]), &all, NOW), 0);
+        let only_current = LogSettings { files_max: 1, ..LogSettings::default() };
+        assert_eq!(surplus(&files(&[1; 50]), &only_current, NOW), 50);
     }
 
     #[test]
     fn the_total_keeps_room_for_a_full_current() {
-        let settings = LogSettings { total_bytes_max: Some(100), files_max: 0, ..LogSettings::default() };
+        let settings =
+            LogSettings { total_bytes_max: Some(100), files_max: 10_000, ..LogSettings::default() };
         assert_eq!(size_to_rotate_at(&settings), 50);
         assert_eq!(surplus(&files(&[50, 20, 20, 10]), &settings, NOW), 1);
         assert_eq!(surplus(&files(&[50]), &settings, NOW), 0);

@@ -45,7 +45,7 @@ impl Log {
 
 /// Rotated after so many lines with their times.
 fn rotating(lines: u64) -> LogSettings {
-    LogSettings { bytes_max: lines * 35, files_max: 0, ..LogSettings::default() }
+    LogSettings { bytes_max: lines * 35, files_max: 10_000, ..LogSettings::default() }
 }
 
 fn reader(log_dir: &Path, services: &[&str], query: Query) -> LogReader {

@@ -47,12 +47,16 @@ fn follows_every_line(settings: LogSettings, total: usize) {
 
 #[test]
 fn following_gives_every_line_once_and_in_order_through_rotation() {
-    follows_every_line(LogSettings { bytes_max: 50_000, files_max: 0, ..LogSettings::default() }, 200_000);
+    follows_every_line(
+        LogSettings { bytes_max: 50_000, files_max: 10_000, ..LogSettings::default() },
+        200_000,
+    );
 }
 
 #[test]
 fn following_gives_every_line_once_while_files_are_compressed() {
-    let settings = LogSettings { bytes_max: 50_000, files_max: 0, compress: true, ..LogSettings::default() };
+    let settings =
+        LogSettings { bytes_max: 50_000, files_max: 10_000, compress: true, ..LogSettings::default() };
     follows_every_line(settings, 50_000);
 }
 

@@ -181,7 +181,7 @@ fn kill_everywhere(settings: &LogSettings, parts: &[Vec<u8>], before: &'static [
 }
 
 fn settings(bytes_max: u64, format: LogFormat, timestamp: Timestamp) -> LogSettings {
-    LogSettings { bytes_max, files_max: 0, format, timestamp, ..LogSettings::default() }
+    LogSettings { bytes_max, files_max: 10_000, format, timestamp, ..LogSettings::default() }
 }
 
 /// Lines, a line in parts, a line longer than a file, and characters of which each part has a part.

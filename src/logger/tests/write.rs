@@ -73,7 +73,8 @@ fn files_are_rotated_at_line_ends_and_kept_by_number() {
 fn files_are_kept_by_total() {
     let place = tempfile::tempdir().unwrap();
     let mut rig = Rig::new(place.path());
-    let settings = LogSettings { bytes_max: 1_000, files_max: 0, total_bytes_max: Some(5_000), ..plain() };
+    let settings =
+        LogSettings { bytes_max: 1_000, files_max: 10_000, total_bytes_max: Some(5_000), ..plain() };
     rig.attach("web", settings).write_all(&numbered(0, 5_000)).unwrap();
     rig.finish();
     let directory = place.path().join("web");
@@ -239,7 +240,8 @@ fn a_limit_holds_the_writer_back_and_loses_nothing() {
 fn rotated_files_are_compressed_and_read_back() {
     let place = tempfile::tempdir().unwrap();
     let mut rig = Rig::new(place.path());
-    let settings = LogSettings { bytes_max: 20_000, files_max: 0, compress: true, ..LogSettings::default() };
+    let settings =
+        LogSettings { bytes_max: 20_000, files_max: 10_000, compress: true, ..LogSettings::default() };
     let mut web = rig.attach("web", settings);
     web.write_all(&numbered(0, 10_000)).unwrap();
     let deadline = std::time::Instant::now() + super::DEADLINE;
@@ -299,7 +301,7 @@ proptest! {
         let place = tempfile::tempdir().unwrap();
         let settings = LogSettings {
             bytes_max,
-            files_max: 0,
+            files_max: 10_000,
             timestamp: if stamped { Timestamp::Rfc3339 } else { Timestamp::None },
             format: if json { LogFormat::Json } else { LogFormat::Text },
             ..LogSettings::default()
