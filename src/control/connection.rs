@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::lifecycle::{Asker, Time};
 use crate::os::unix_socket;
-use crate::protocol::control::{REQUEST_BYTES_MAX, Reply, line};
+use crate::protocol::control::{ErrorKind, REQUEST_BYTES_MAX, Reply, line};
 
 /// For the first request, for the rest of a half-sent one, and for reading the last reply.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -166,11 +166,15 @@ impl Connection {
         let had_unsent = self.unsent() > 0;
         let mut wake = false;
         for reply in replies {
-            let Ok(bytes) = line(reply) else {
+            let Ok(mut bytes) = line(reply) else {
                 // Only a map with keys that are no strings cannot be written; there is none.
                 self.stage = Stage::Ended;
                 return true;
             };
+            if bytes.len() > UNSENT_BYTES_MAX && reply.is_last() {
+                // The client is not to blame, and asking again would not help.
+                bytes = line(&too_large(bytes.len())).unwrap_or_default();
+            }
             if self.unsent() + bytes.len() > UNSENT_BYTES_MAX {
                 self.stage = Stage::Ended;
                 return true;
@@ -236,13 +240,19 @@ impl Connection {
     }
 }
 
+fn too_large(bytes: usize) -> Reply {
+    let message = format!(
+        "the answer has {bytes} bytes, at most {UNSENT_BYTES_MAX} are sent; ask for some services by name"
+    );
+    Reply::Error { kind: ErrorKind::System, message }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{BufRead, BufReader, Write};
     use std::os::unix::net::UnixStream;
 
     use super::*;
-    use crate::protocol::control::ErrorKind;
 
     const START: Time = Time::from_nanoseconds(1_000_000_000_000);
 
@@ -323,6 +333,21 @@ mod tests {
         connection.close(at(2));
         assert!(!connection.wants_to_read() && connection.wants_to_write());
         ends_at(&mut connection, 12);
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_is_replaced_by_words_and_the_connection_goes_on() {
+        let (theirs, mut connection) = pair();
+        asked(&mut connection, &theirs, START);
+        let message = "x".repeat(UNSENT_BYTES_MAX);
+        connection.reply(&[Reply::Error { kind: ErrorKind::Usage, message }], START);
+        let mut answer = String::new();
+        BufReader::new(&theirs).read_line(&mut answer).unwrap();
+        assert_eq!(
+            answer.trim_end(),
+            r#"{"reply":"error","kind":"system","message":"the answer has 8388654 bytes, at most 8388608 are sent; ask for some services by name"}"#
+        );
+        asked(&mut connection, &theirs, at(1));
     }
 
     #[test]

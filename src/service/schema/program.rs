@@ -1,8 +1,11 @@
 //! The keys that say what a service is.
 
 use super::reader::{command, flag, line, one_of};
-use super::{Key, Standard};
+use super::{Key, Standard, Wrong};
 use crate::lifecycle::Kind;
+
+/// Every status has it: those of 1,000 services are to be far from the largest reply.
+const DESCRIPTION_BYTES_MAX: usize = 1_000;
 
 const KINDS: [(&str, Kind); 2] = [("longrun", Kind::Longrun), ("oneshot", Kind::Oneshot)];
 
@@ -12,9 +15,16 @@ pub static KEYS: &[Key] = &[
         expects: "a line of text",
         default: Standard::Nothing("none"),
         example: r#""public web server""#,
-        about: "Shown by `svc status`.",
+        about: "Shown by `svc status`. At most 1,000 bytes.",
         set: |draft, value| {
-            draft.description = Some(line(value)?);
+            let text = line(value)?;
+            if text.len() > DESCRIPTION_BYTES_MAX {
+                let text = format!("{} bytes are too many to be shown on one line", text.len());
+                return Err(Wrong::text(value, text)
+                    .help("at most 1,000; what is longer can stand in a comment")
+                    .into());
+            }
+            draft.description = Some(text);
             Ok(())
         },
     },
