@@ -6,11 +6,11 @@
 mod common;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 
-use common::processes::lives;
-use common::{World, needs_root, wait_until};
+use common::processes::{descriptors, lives, status_line};
+use common::{PATIENCE, World, needs_root, wait_until};
 
 #[test]
 fn check_tells_all_errors_of_all_services_at_once_with_line_and_caret() {
@@ -83,6 +83,48 @@ fn names_that_cannot_be_are_refused_in_words() {
 }
 
 #[test]
+fn the_longest_name_works_from_end_to_end_and_one_that_only_a_disk_can_hold_is_told() {
+    let (longest, with_logger) = ("x".repeat(200), "w".repeat(200));
+    let too_long = ["y".repeat(201), "z".repeat(255)];
+    let world = World::with(|world| {
+        world
+            .service(&longest)
+            .run("seq 2000\necho hello\nexec sleep 1000")
+            .toml("[log]\nmax-size = \"4K\"\ncompress = true");
+        world.service(&with_logger).run("echo hello\nexec sleep 1000").script("log/run", "exec cat >../got");
+        for name in &too_long {
+            world.service(name).run("exec sleep 1000");
+        }
+    });
+    for name in [&longest, &with_logger] {
+        let pid = world.wait_state(name, &["up", "ready"])["pid"].as_i64().unwrap() as i32;
+        assert!(world.ok(&["status", name]).contains(name.as_str()));
+        world.ok(&["restart", name]);
+        assert!(!lives(pid) && lives(world.pid(name)));
+    }
+    world.wait_state(&format!("{with_logger}/log"), &["up", "ready"]);
+    world.wait_log(&longest, "hello");
+    assert!(world.ok(&["logs", &longest]).ends_with(" hello\n"));
+    wait_until("a compressed log file", || {
+        let files = fs::read_dir(world.log_dir(&longest)).unwrap();
+        files.flatten().any(|file| file.file_name().to_string_lossy().ends_with(".gz"))
+    });
+    wait_until("the lines at the logger", || {
+        fs::read(world.services().join(&with_logger).join("got")).is_ok_and(|got| got.ends_with(b"hello\n"))
+    });
+    let said = world.svc(&["check"]).expect_code(1);
+    for name in &too_long {
+        let length = name.len();
+        let reason =
+            format!("{name}: is no service: a service name has at most 200 bytes, this one has {length}");
+        assert!(said.all().contains(&reason), "{reason} is missing in:\n{}", said.all());
+        assert!(world.printed().contains(&reason), "{}", world.printed());
+        world.svc(&["status", name]).expect_code(100).expect_words(&["at most 200 bytes"]);
+        assert!(!world.ok(&["list"]).contains(name.as_str()));
+    }
+}
+
+#[test]
 fn hostile_clients_harm_nobody() {
     let world = World::with(|world| {
         world.service("web").run("exec sleep 1000");
@@ -114,6 +156,61 @@ fn hostile_clients_harm_nobody() {
     let answer = world.ask(r#"{"version":99,"request":"ping"}"#).unwrap();
     assert_eq!(answer["reply"], "error", "{answer}");
     assert!(world.ok(&["status", "web"]).contains("up"));
+}
+
+#[test]
+fn a_subscriber_that_never_reads_is_dropped_at_its_limit_and_harms_nobody() {
+    // An event says why a start failed, and a long path makes it long: 8 MiB of them in seconds.
+    let nowhere = format!("/{}", "d".repeat(200)).repeat(18);
+    let delays = "restart-delay = \"1ms\"\nrestart-delay-max = \"1ms\"";
+    let restless = ["crashing", "failing-0", "failing-1", "failing-2"];
+    let world = World::with(|world| {
+        world.service("steady").run("exec sleep 1000");
+        for name in restless {
+            let cwd = if name == "crashing" { "/" } else { &nowhere };
+            let toml = format!("command = [\"/bin/true\"]\ncwd = \"{cwd}\"\n{delays}");
+            world.service(name).toml(&toml);
+        }
+    });
+    let steady = world.wait_state("steady", &["up", "ready"]);
+    let (guardian, supervisor) = world.pids();
+    let sockets = || descriptors(supervisor).values().filter(|leads| leads.starts_with("socket:")).count();
+    let peak = || status_line(supervisor, "VmHWM").trim_end_matches(" kB").parse::<u64>().unwrap();
+    let subscribe = || {
+        let mut client = UnixStream::connect(world.control_socket()).unwrap();
+        client.write_all(b"{\"version\":1,\"request\":\"events\"}\n").unwrap();
+        client
+    };
+    let attentive = subscribe();
+    attentive.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut lines = BufReader::new(attentive).lines().map(Result::unwrap);
+    lines.next().unwrap();
+    let (sockets_before, peak_before) = (sockets(), peak());
+    let deaf = subscribe();
+    let mut events = 0_u64;
+    let mut bytes = 0;
+    // Each event that the attentive one reads has been sent to the deaf one as well.
+    wait_until("its connection", || sockets() > sockets_before);
+    while sockets() > sockets_before {
+        for line in lines.by_ref().take(100) {
+            events += 1;
+            bytes += line.len();
+        }
+        assert!(bytes < 64 << 20, "{events} events of {bytes} bytes in all, and it is still there");
+    }
+    assert!(bytes > 7 << 20, "dropped after {bytes} bytes");
+    let grown = peak() - peak_before;
+    println!("{events} events, {bytes} bytes, the supervisor grew by {grown} kB");
+    assert!(grown < 32 << 10, "the supervisor grew by {grown} kB");
+    for line in lines.take(1_000) {
+        assert!(line.contains("transition"), "{line}");
+    }
+    drop(deaf);
+    assert_eq!(world.pids(), (guardian, supervisor));
+    assert_eq!(world.status("steady")["pid"], steady["pid"]);
+    for name in restless {
+        world.ok(&["down", name]);
+    }
 }
 
 #[test]
