@@ -185,6 +185,14 @@ fn a_service_toml_of_two_megabytes_is_told() {
 }
 
 #[test]
+fn a_megabyte_of_wrong_variables_is_told_in_a_bounded_number_of_problems() {
+    let variables: Vec<String> = (0..50_000).map(|number| format!("\"a {number}\" = \"x\"")).collect();
+    let case = Case::with_run().toml(&format!("env = {{ {} }}\n", variables.join(", ")));
+    let problems = service::check(&case.directory).iter().count();
+    assert!((50..=1_000).contains(&problems), "{problems}");
+}
+
+#[test]
 fn a_service_toml_that_is_not_utf_8_is_told() {
     Case::with_run()
         .file("service.toml", b"nice = 1\ndescription = \"\xff\"\n", 0o644)

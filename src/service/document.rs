@@ -105,9 +105,9 @@ impl Walk<'_> {
         match (key.set)(draft, value) {
             Ok(()) => note_origin(section, key, value, draft),
             Err(wrongs) => {
-                for wrong in wrongs.0 {
-                    self.problems.push(complaint(self.source, key, wrong));
-                }
+                let room = PROBLEMS_MAX.saturating_sub(self.problems.len());
+                let told = wrongs.0.into_iter().take(room);
+                self.problems.extend(told.map(|wrong| complaint(self.source, key, wrong)));
             }
         }
     }

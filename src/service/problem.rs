@@ -27,8 +27,17 @@ pub struct Problem {
     pub column: Option<usize>,
     pub text: String,
     pub help: Option<String>,
-    /// The line itself, and how many characters of it are meant.
-    source: Option<Box<(String, usize)>>,
+    source: Option<Box<Excerpt>>,
+}
+
+/// The part of a line that is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Excerpt {
+    text: String,
+    /// How many characters of it stand before what is meant.
+    before: usize,
+    /// How many characters are meant.
+    meant: usize,
 }
 
 /// Everything that is wrong with one service, in the order of files and lines. Never empty as an error.
@@ -62,10 +71,13 @@ impl Problem {
         let start = source.line_start(span.start);
         let end = span.end.min(start + content.len());
         let meant = source.text.get(span.start..end).map_or(1, |meant| meant.chars().count().max(1));
+        let is_long = content.chars().nth(SHOWN_CHARACTERS_MAX).is_some();
+        let first = if is_long { (column - 1).saturating_sub(SHOWN_BEFORE_CARET) } else { 0 };
+        let shown = content.chars().skip(first).take(SHOWN_CHARACTERS_MAX).collect();
         Self {
             line: Some(line),
             column: Some(column),
-            source: Some(Box::new((content.to_owned(), meant))),
+            source: Some(Box::new(Excerpt { text: shown, before: column - 1 - first, meant })),
             ..Self::new(&source.file, text)
         }
     }
@@ -152,8 +164,8 @@ impl fmt::Display for Problem {
         let warning = if self.is_error() { "" } else { "warning: " };
         write!(f, ": {warning}{}", printable(&self.text))?;
         match (self.source.as_deref(), self.line, self.column) {
-            (Some((content, meant)), Some(line), Some(column)) => {
-                show_line(f, content, line, column, *meant)?;
+            (Some(excerpt), Some(line), Some(_)) => {
+                show_line(f, line, excerpt)?;
                 match &self.help {
                     Some(help) => {
                         let gutter = " ".repeat(line.to_string().len());
@@ -170,24 +182,13 @@ impl fmt::Display for Problem {
     }
 }
 
-fn show_line(
-    f: &mut fmt::Formatter<'_>,
-    content: &str,
-    line: usize,
-    column: usize,
-    meant: usize,
-) -> fmt::Result {
+fn show_line(f: &mut fmt::Formatter<'_>, line: usize, excerpt: &Excerpt) -> fmt::Result {
+    let Excerpt { text: shown, before, meant } = excerpt;
     let number = line.to_string();
     let gutter = " ".repeat(number.len());
-    let mut first = 0;
-    if content.chars().count() > SHOWN_CHARACTERS_MAX {
-        first = (column - 1).saturating_sub(SHOWN_BEFORE_CARET);
-    }
-    let shown: String = content.chars().skip(first).take(SHOWN_CHARACTERS_MAX).collect();
-    let before = column - 1 - first;
     // A tab stays a tab above and below, so that the caret stands where it should.
-    let pad: String = shown.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-    let carets = meant.clamp(1, shown.chars().count().saturating_sub(before).max(1));
+    let pad: String = shown.chars().take(*before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    let carets = (*meant).clamp(1, shown.chars().count().saturating_sub(*before).max(1));
     let shown: String = shown.trim_end().chars().map(visible).collect();
     write!(f, "\n{gutter} |\n{number} | {shown}\n{gutter} | {pad}{}", "^".repeat(carets))
 }
@@ -249,6 +250,9 @@ mod tests {
         let (above, below) = (shown.lines().nth(2).unwrap(), shown.lines().nth(3).unwrap());
         assert!(above.len() < 200);
         assert_eq!(above.find('X'), below.find('^'));
+        // A megabyte of wrong keys on one line is not kept once for each of them.
+        let kept = Problem::at(&source(&text), 5000..5001, "here").source.unwrap();
+        assert!(kept.text.capacity() < 1_000, "{}", kept.text.capacity());
     }
 
     #[test]
