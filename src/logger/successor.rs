@@ -12,7 +12,7 @@ use super::turn::{RETRY_FIRST, keep_position};
 
 impl Thread {
     pub fn take_up(&mut self, kept: Kept) {
-        let Found { mut journal, left, remarks } = match Journal::open(kept) {
+        let Found { mut journal, left, remarks } = match Journal::open(kept, self.took_over) {
             Ok(found) => found,
             Err(cause) => return self.say_what_is_lost(&cause),
         };

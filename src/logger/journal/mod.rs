@@ -130,12 +130,13 @@ impl Block {
 
 impl Journal {
     /// Takes over what is there; on the first day that is nothing. What makes no sense is set aside
-    /// with a remark. The error says why there can be no journal.
-    pub fn open(kept: Kept) -> Result<Found, String> {
-        Self::find(kept).map_err(|error| reason(&error))
+    /// with a remark. The error says why there can be no journal. `took_over` is whether logs may have
+    /// been written before: then a journal that is new does not know of them.
+    pub fn open(kept: Kept, took_over: bool) -> Result<Found, String> {
+        Self::find(kept, took_over).map_err(|error| reason(&error))
     }
 
-    fn find(kept: Kept) -> io::Result<Found> {
+    fn find(kept: Kept, took_over: bool) -> io::Result<Found> {
         let mut remarks = Vec::new();
         let memory = kept.memory.as_fd();
         let bytes = usize::try_from(length(memory)?).unwrap_or(usize::MAX);
@@ -161,7 +162,7 @@ impl Journal {
             head.words().first().into_iter().for_each(|word| word.store(VERSION, Ordering::Release));
         }
         let mut cells = Cells::new(Shared::map(memory, PAGE_BYTES as u64, cells::BYTES)?);
-        if !remarks.is_empty() {
+        if places.is_none() && took_over {
             cells.admit_gaps();
         }
         let places = places.unwrap_or(0);

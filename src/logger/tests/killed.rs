@@ -211,14 +211,16 @@ fn a_kill_at_any_instant_behind_a_line_that_was_cut_off_loses_and_doubles_nothin
 fn a_line_that_goes_on_is_not_taken_for_one_that_was_cut_off_when_the_journal_cannot_tell() {
     quietly(|| {
         let plain = settings(1 << 20, LogFormat::Text, Timestamp::None);
-        for why in ["another version", "more logs inside a line than there are cells", "given up"] {
+        let another = ["another version", "another guardian"];
+        for why in another.into_iter().chain(["more logs inside a line than there are cells", "given up"]) {
             let mut stage = Stage::new(plain.clone());
             let mut rest = [b"begun".to_vec(), b" and ended\n".to_vec()];
             assert!(stage.live(None, &mut rest[..1].iter()), "{why}");
             let file = File::from(stage.kept.memory.try_clone().unwrap());
-            let found = |stage: &Stage| Journal::open(stage.kept()).unwrap().journal;
+            let found = |stage: &Stage| Journal::open(stage.kept(), true).unwrap().journal;
             match why {
                 "another version" => file.write_at(b"x", 0).map(drop).unwrap(),
+                "another guardian" => stage.kept.memory = memory().unwrap(),
                 "given up" => found(&stage).end(),
                 _ => {
                     let mut journal = found(&stage);
