@@ -5,9 +5,14 @@
 
 mod common;
 
-use common::killing::{WRITER, daemon, expect_each_once, expect_single, is_sleep, kill_guardian, service};
+use std::time::Duration;
+
+use common::killing::{
+    WRITER, daemon, expect_each_once, expect_single, is_sleep, kill_guardian, service, start_reaped_daemon,
+    wait_successor,
+};
 use common::processes::{facts, kill_9, signal};
-use common::{World, wait_until};
+use common::{World, let_pass, wait_at_once, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
@@ -40,13 +45,7 @@ fn services_keep_their_pids_when_the_guardian_is_killed_ten_times() {
 fn the_end_of_an_adopted_service_is_told_truly_where_the_kernel_knows() {
     let mut world = World::new();
     service(&world, "web", "trap 'exit 7' USR1; echo ready; while :; do sleep 0.01; done");
-    let svc = common::svc_binary().display().to_string();
-    let script = format!("{svc} daemon && exec sleep 1000");
-    let mut init = world.command(&["init", "--", "sh", "-c", &script]);
-    let mut init = common::said::Running::spawn(&mut init);
-    wait_until("an answer", || world.ping().is_some());
-    let guardian = world.pids().0;
-    world.guardian_is(guardian);
+    let mut init = start_reaped_daemon(&mut world);
     world.wait_log("web", "ready");
     let pid = world.pid("web");
     kill_guardian(&mut world);
@@ -262,4 +261,34 @@ fn the_daemon_is_the_last_to_be_killed_for_lack_of_memory_and_its_services_are_n
         assert_eq!(score(world.pid("own")), "77\n");
         kill_guardian(&mut world);
     }
+}
+
+#[test]
+fn a_guardian_killed_while_a_supervisor_takes_over_is_succeeded_by_that_one() {
+    let mut world = daemon(|world| {
+        service(world, "web", "exec sleep 1000");
+        service(world, "once", "exec sleep 1000");
+    });
+    world.ok(&["once", "once"]);
+    world.ok(&["up", "web"]);
+    let pids = ["web", "once"].map(|name| world.pid(name));
+    for round in 0..30 {
+        let (guardian, supervisor) = world.pids();
+        kill_9(supervisor);
+        // As soon as it is there, and at another step each time.
+        let children = format!("/proc/{guardian}/task/{guardian}/children");
+        let next = wait_at_once("a supervisor", || {
+            let text = std::fs::read_to_string(&children).ok()?;
+            let newest = text.split_whitespace().last()?.parse().ok()?;
+            (newest != supervisor && !pids.contains(&newest)).then_some(newest)
+        });
+        let_pass(Duration::from_micros(round * 150));
+        signal(next, Signal::SIGSTOP);
+        kill_9(guardian);
+        signal(next, Signal::SIGCONT);
+        wait_successor(&mut world, guardian);
+        assert_eq!(["web", "once"].map(|name| world.pid(name)), pids);
+        assert_eq!(world.status("once")["wanted"], "once");
+    }
+    expect_single(&world, &["web", "once"]);
 }

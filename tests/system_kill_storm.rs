@@ -11,29 +11,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::processes::{children_of, command_line, facts, kill_9, lives};
+use common::killing::{random, supervisor_of};
+use common::processes::{facts, kill_9, lives};
 use common::{World, let_pass, wait_for, wait_until};
 
 const TIME: Duration = Duration::from_secs(15);
 const KILLS_MAX: usize = 100;
 const KILLS_PER_WORLD: usize = 5;
-
-/// A small generator: the moments have to differ, no more.
-fn random(state: &mut u64) -> u64 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    *state
-}
-
-fn supervisor_of(guardian: i32) -> Option<i32> {
-    children_of(guardian)
-        .into_iter()
-        .find(|child| {
-            child.state != 'Z' && command_line(child.pid).iter().any(|word| word.contains("supervisor"))
-        })
-        .map(|child| child.pid)
-}
 
 /// Every run takes a lock that its predecessor must have let go of, and tells of its begin.
 fn locked(body: &str) -> String {

@@ -63,6 +63,9 @@ struct Relaunched {
     next: Pid,
 }
 
+/// The guardian that was killed before it said who it is.
+const NOBODY: Pid = Pid(0);
+
 /// Kept while the guardian is greeted, so that a long table leaves room for what is opened after it.
 const DESCRIPTORS_SPARE: usize = 16;
 
@@ -79,8 +82,9 @@ pub fn take_over(setup: Setup, link: &mut GuardianLink) -> Result<Handover, Stri
 
     let spare: Vec<OwnedFd> = (0..DESCRIPTORS_SPARE).map_while(|_| descriptor::null().ok()).collect();
     link.push(Order::Hello { version: VERSION });
-    link.flush().map_err(|error| format!("cannot greet the guardian: {error}"))?;
-    let welcome = link.hear()?;
+    // A guardian that has been killed meanwhile is succeeded, which takes all that follows.
+    let welcome = link.flush().map_err(|error| format!("cannot greet the guardian: {error}"));
+    let welcome = welcome.and_then(|()| link.hear()).unwrap_or_else(|why| Input::GuardianLost { why });
     drop(spare);
     let (guardian, supervisors_started) = welcomed(&welcome)?;
     let directories = Directories::watch(&setup.services_dir, sender.clone())
@@ -98,7 +102,8 @@ fn adopt(number: u8, what: &str) -> Result<OwnedFd, String> {
     })
 }
 
-/// The guardian's pid and how many supervisors it has started, from its first words.
+/// The guardian's pid and how many supervisors it has started, from its first words. Of one that says
+/// nothing any more, nobody can tell.
 fn welcomed(first: &Input) -> Result<(Pid, u32), String> {
     match first {
         Input::Reports { reports, .. } => match reports.first() {
@@ -110,7 +115,7 @@ fn welcomed(first: &Input) -> Result<(Pid, u32), String> {
             )),
             _ => Err("cannot work with this guardian: it does not say welcome".to_owned()),
         },
-        Input::GuardianLost { why } => Err(why.clone()),
+        Input::GuardianLost { .. } => Ok((NOBODY, u32::MAX)),
         Input::Client(_) | Input::Logger(_) | Input::Directories(_) => {
             Err("cannot hear the guardian: something else came first".to_owned())
         }
@@ -166,7 +171,8 @@ pub fn dismiss_guardian(link: &mut GuardianLink, inbox: &Receiver<Input>) {
 impl Supervisor {
     /// Reads all directories, picks up what a predecessor left, and starts what is to be started.
     pub fn boot(&mut self) {
-        let table = self.learn_table();
+        let Some(table) = self.learn_table() else { return };
+        self.learned = true;
         let mut running = BTreeMap::new();
         let mut exited = Vec::new();
         let mut adopted = Vec::new();
@@ -235,11 +241,11 @@ impl Supervisor {
         }
     }
 
-    /// Waits for the guardian's answer to Hello, to its end.
-    fn learn_table(&mut self) -> Table {
+    /// Waits for the guardian's answer to Hello, to its end; `None` when the guardian ends before.
+    fn learn_table(&mut self) -> Option<Table> {
         let mut table = Table::default();
         loop {
-            let Some((reports, mut descriptors)) = self.next_table_reports() else { return table };
+            let (reports, mut descriptors) = self.next_table_reports()?;
             for report in reports {
                 match report {
                     // Read before the first thread was started.
@@ -251,7 +257,7 @@ impl Supervisor {
                     Report::Note { name, note } => {
                         table.notes.insert(name, note);
                     }
-                    Report::TableEnd => return table,
+                    Report::TableEnd => return Some(table),
                     Report::Exited { child, pid, exit, next, .. } => {
                         table.relaunched.extend(next.map(|next| Relaunched { child, pid, exit, next }));
                     }

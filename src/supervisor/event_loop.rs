@@ -115,6 +115,8 @@ pub struct Supervisor {
     /// The beginning of the guardian's table.
     table: VecDeque<Input>,
     inbox: Receiver<Input>,
+    /// The guardian has told its whole table: what is known here is worth noting.
+    pub learned: bool,
     /// Set when everything has ended.
     pub ended: bool,
     lost: bool,
@@ -187,6 +189,7 @@ impl Supervisor {
             early: VecDeque::new(),
             table: VecDeque::from([welcome]),
             inbox,
+            learned: false,
             ended: false,
             lost: false,
         }
@@ -198,7 +201,8 @@ impl Supervisor {
     }
 
     fn live(mut self) -> i32 {
-        while let Some(input) = self.early.pop_front() {
+        // Clients are answered by one that knows what there is.
+        while self.learned && let Some(input) = self.early.pop_front() {
             self.take(input);
         }
         while !self.ended && !self.lost {
@@ -234,7 +238,7 @@ impl Supervisor {
         }
     }
 
-    fn take(&mut self, input: Input) {
+    pub fn take(&mut self, input: Input) {
         self.forest.look_anew();
         match input {
             Input::Reports { reports, descriptors } => self.take_reports(reports, descriptors),

@@ -261,6 +261,10 @@ impl Supervisor {
         loop {
             match self.next_raw_input()? {
                 Input::Reports { reports, descriptors } => return Some((reports, descriptors.into())),
+                lost @ Input::GuardianLost { .. } => {
+                    self.take(lost);
+                    return None;
+                }
                 // Clients and directories wait until all is known.
                 other => self.early.push_back(other),
             }

@@ -118,6 +118,9 @@ impl Supervisor {
     fn what_is_newer(&self, kept: &Kept, exit: Exit) -> Vec<u8> {
         let mut batch = Vec::new();
         record::put_guardian_ended(&mut batch, exit);
+        if !self.learned {
+            return batch;
+        }
         for name in self.core.names() {
             let Some(memory) = self.core.memory(name) else { continue };
             let launched = self.services.get(name).and_then(|service| service.launched);

@@ -2,7 +2,8 @@
 
 use nix::sys::signal::Signal;
 
-use super::processes::{command_line, kill_9, lives, signal};
+use super::processes::{children_of, command_line, kill_9, lives, signal};
+use super::said::Running;
 use super::service_dir::ServiceDir;
 use super::world::World;
 use super::{wait_for, wait_until};
@@ -18,14 +19,37 @@ pub fn service(world: &World, name: &str, body: &str) -> ServiceDir {
 
 /// Waits for another guardian than `old`; both pids.
 pub fn wait_successor(world: &mut World, old: i32) -> (i32, i32) {
-    let pids = wait_for("another guardian", || {
+    let pids = successor_of(world, old);
+    world.guardian_is(pids.0);
+    pids
+}
+
+/// The same for a world that others look at meanwhile: it is told later.
+pub fn successor_of(world: &World, old: i32) -> (i32, i32) {
+    wait_for("another guardian", || {
         let pong = world.ping()?;
         let pid = |key: &str| pong[key].as_i64().map(|pid| pid as i32);
         let guardian = pid("guardian_pid").filter(|&pid| pid != old)?;
         Some((guardian, pid("supervisor_pid")?))
-    });
-    world.guardian_is(pids.0);
-    pids
+    })
+}
+
+/// A small generator (xorshift): the moments have to differ, no more. The state is the seed, never 0.
+pub fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+/// The supervisor that this guardian has now.
+pub fn supervisor_of(guardian: i32) -> Option<i32> {
+    children_of(guardian)
+        .into_iter()
+        .find(|child| {
+            child.state != 'Z' && command_line(child.pid).iter().any(|word| word.contains("supervisor"))
+        })
+        .map(|child| child.pid)
 }
 
 /// Kills the guardian alone and waits for the next one.
@@ -58,6 +82,18 @@ pub fn daemon(write: impl FnOnce(&World)) -> World {
     write(&world);
     world.start_daemon();
     world
+}
+
+/// `svc daemon` below a PID 1 of the test's own that reaps what a killed guardian leaves: so the kernel knows
+/// how each adopted service has ended. That PID 1 is to end after the daemon.
+pub fn start_reaped_daemon(world: &mut World) -> Running {
+    let svc = super::svc_binary().display().to_string();
+    let script = format!("{svc} daemon --log-file said && exec sleep 1000000");
+    let init = Running::spawn(&mut world.command(&["init", "--", "sh", "-c", &script]));
+    wait_until("an answer", || world.ping().is_some());
+    let guardian = world.pids().0;
+    world.guardian_is(guardian);
+    init
 }
 
 pub fn is_sleep(pid: i32) -> bool {

@@ -327,7 +327,11 @@ impl Drop for World {
             child.kill().ok();
             child.wait().ok();
         }
-        remove(&self.root);
+        if failed && std::env::var_os("SVC_TESTS_KEEP").is_some() {
+            eprintln!("kept: {}", self.root.display());
+        } else {
+            remove(&self.root);
+        }
         assert!(failed || self.orphans_expected || left.is_empty(), "svc ended and left {left:?}");
     }
 }
