@@ -13,8 +13,8 @@ use super::places::Places;
 use super::progress::{self, Progress};
 use super::screen::Screen;
 use crate::control::{Client, Received};
-use crate::lifecycle::{Signal, Time, Verb, short};
-use crate::protocol::control::{Reply, ServiceOutcome, What};
+use crate::lifecycle::{Signal, StateWord, Time, Verb, Wanted, short};
+use crate::protocol::control::{Reply, ServiceOutcome, ServiceStatus, What};
 use crate::service::values::duration;
 
 /// A supervisor that is killed while we wait is started again by the guardian; one that is killed
@@ -102,6 +102,25 @@ pub fn run(verb: Verb, options: Options, places: &Places, screen: &mut Screen<'_
     })
 }
 
+/// What is left to ask of services that were to be restarted `ago`, when nobody knows how far that has come.
+/// Where any runs on as it did before, the restart itself; else only that they come up, as they are wanted.
+fn rest_of_restart(services: &[ServiceStatus], ago: Duration) -> Verb {
+    let runs_on = |service: &ServiceStatus| {
+        service.pid.is_some()
+            && service.state != StateWord::Stopping
+            && service.for_seconds > ago.as_secs_f64()
+    };
+    if services.iter().any(runs_on) {
+        return Verb::Restart;
+    }
+    let once = services.iter().filter(|service| service.wanted == Wanted::Once).count();
+    match once {
+        0 => Verb::Up,
+        all if all == services.len() => Verb::Once,
+        _ => Verb::Restart,
+    }
+}
+
 struct Asked {
     verb: Verb,
     /// Sorted; empty means all.
@@ -124,9 +143,14 @@ enum End {
 
 impl Asked {
     fn follow(&mut self, progress: &mut Progress, screen: &mut Screen<'_>) -> Result<u8, Failure> {
-        for _ in 0..CONNECTIONS_MAX {
+        let since = ask::now();
+        for connection in 0..CONNECTIONS_MAX {
             let timeout = self.deadline.map(|deadline| deadline.since(ask::now()));
             let mut client = Client::connect_within(&self.runtime_dir, timeout)?;
+            if connection > 0 && self.verb == Verb::Restart {
+                let Some(Reply::Status(status)) = self.look(&mut client)? else { continue };
+                self.verb = rest_of_restart(&status.services, ask::now().since(since));
+            }
             client.send(self.request())?;
             match self.listen(&mut client, progress, screen)? {
                 End::Answered => return Ok(self.code),
@@ -137,7 +161,7 @@ impl Asked {
                 }
                 // Killed between the last outcome and the end of its reply.
                 End::ConnectionLost if self.all_answered() => return Ok(self.code),
-                End::ConnectionLost => self.ask_less()?,
+                End::ConnectionLost => self.may_ask_again()?,
             }
         }
         Err(Failure::System("svc ended each time before it answered; see its own messages".to_owned()))
@@ -152,17 +176,25 @@ impl Asked {
         What::Act { verb: self.verb, names, all: self.names.is_empty(), wait: self.wait }
     }
 
-    /// The next supervisor takes over every wish; it is asked only for what may be asked twice.
-    fn ask_less(&mut self) -> Result<(), Failure> {
-        self.verb = match self.verb {
-            Verb::Restart => Verb::Up,
-            same @ (Verb::Up | Verb::Down | Verb::Once | Verb::Pause | Verb::Cont | Verb::Wait) => same,
+    /// The state of what has not been answered; `None` when this supervisor has ended as well.
+    fn look(&self, client: &mut Client) -> Result<Option<Reply>, Failure> {
+        let names = self.names.iter().filter(|name| !self.answered.contains(*name)).cloned().collect();
+        client.send(What::Status { names, detail: false })?;
+        ask::receive(client, self.deadline)
+    }
+
+    /// The next supervisor takes over every wish that was told to the guardian; it is asked only for what may be
+    /// asked twice.
+    fn may_ask_again(&self) -> Result<(), Failure> {
+        match self.verb {
+            Verb::Up | Verb::Down | Verb::Restart | Verb::Once | Verb::Pause | Verb::Cont | Verb::Wait => {
+                Ok(())
+            }
             Verb::Signal(_) | Verb::Reload => {
                 let text = format!("svc ended before it answered; whether {} was done is unknown", self.verb);
-                return Err(Failure::System(text));
+                Err(Failure::System(text))
             }
-        };
-        Ok(())
+        }
     }
 
     fn listen(

@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
-use svc::lifecycle::{Cause, Exit, Pid, Signal, StateWord, Transition, Verb};
+use svc::lifecycle::{Cause, Exit, Pid, Signal, StateWord, Transition, Verb, Wanted};
 use svc::protocol::control::*;
 use tempfile::TempDir;
 
@@ -80,10 +80,36 @@ fn a_supervisor_that_is_lost_meanwhile_is_asked_again_for_the_rest() {
         (vec![Reply::Outcome(outcome("a", StateWord::Up, Some(1)))], true),
         (vec![Reply::Outcome(outcome("b", StateWord::Up, Some(2))), Reply::End], false),
     ]);
-    let ran = stage.svc("restart a b");
+    let ran = stage.svc("up a b");
     assert_eq!((ran.code, ran.out.as_str()), (0, "a: up (pid 1)\nb: up (pid 2)\n"), "{}", ran.err);
     let again = What::Act { verb: Verb::Up, names: vec!["b".into()], all: false, wait: true };
     assert_eq!(stage.heard().get(1), Some(&again));
+}
+
+#[test]
+fn a_restart_is_asked_again_for_what_runs_as_before_and_else_only_that_it_comes_up() {
+    let runs_on = service("web", StateWord::Up, Some(1));
+    let fresh = ServiceStatus { for_seconds: 0.0, ..service("web", StateWord::Up, Some(2)) };
+    let stopping = service("web", StateWord::Stopping, Some(1));
+    let once = ServiceStatus { wanted: Wanted::Once, ..fresh.clone() };
+    let rests = [
+        (runs_on, Verb::Restart),
+        (fresh, Verb::Up),
+        (stopping, Verb::Up),
+        (service("web", StateWord::Down, None), Verb::Up),
+        (once, Verb::Once),
+    ];
+    for (state, verb) in rests {
+        let stage = Stage::with(vec![
+            (vec![], true),
+            (vec![status(vec![state])], false),
+            (vec![Reply::Outcome(outcome("web", StateWord::Up, Some(2))), Reply::End], false),
+        ]);
+        let ran = stage.svc("restart web");
+        assert_eq!((ran.code, ran.out.as_str()), (0, "web: up (pid 2)\n"), "{}", ran.err);
+        let again = What::Act { verb, names: vec!["web".into()], all: false, wait: true };
+        assert_eq!(stage.heard().get(2), Some(&again));
+    }
 }
 
 #[test]
