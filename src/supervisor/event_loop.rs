@@ -202,7 +202,9 @@ impl Supervisor {
 
     fn live(mut self) -> i32 {
         // Clients are answered by one that knows what there is.
-        while self.learned && let Some(input) = self.early.pop_front() {
+        while self.learned
+            && let Some(input) = self.early.pop_front()
+        {
             self.take(input);
         }
         while !self.ended && !self.lost {
