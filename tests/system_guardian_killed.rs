@@ -11,7 +11,7 @@ use common::killing::{
     WRITER, daemon, expect_each_once, expect_single, is_sleep, kill_guardian, service, start_reaped_daemon,
     wait_successor,
 };
-use common::processes::{facts, kill_9, signal};
+use common::processes::{facts, kill_9, lives, signal};
 use common::{World, let_pass, wait_at_once, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -291,4 +291,28 @@ fn a_guardian_killed_while_a_supervisor_takes_over_is_succeeded_by_that_one() {
         assert_eq!(world.status("once")["wanted"], "once");
     }
     expect_single(&world, &["web", "once"]);
+}
+
+#[test]
+fn what_a_service_left_that_ended_with_the_guardian_goes_before_the_next_copy_starts() {
+    let mut world = daemon(|world| {
+        service(
+            world,
+            "web",
+            "(setsid sleep 1001 &)\n(sleep 1002 &)\nsleep 0.2; echo ready\nexec sleep 1000",
+        );
+    });
+    world.wait_log("web", "ready");
+    let pid = world.pid("web");
+    let (guardian, supervisor) = world.pids();
+    // The exit has been reported, and the guardian is dead when the supervisor hears of it.
+    signal(supervisor, Signal::SIGSTOP);
+    kill_9(pid);
+    wait_until("it to be reaped", || facts(pid).is_none());
+    kill_9(guardian);
+    wait_until("its end", || !lives(guardian));
+    signal(supervisor, Signal::SIGCONT);
+    wait_successor(&mut world, guardian);
+    world.wait_other_pid("web", pid);
+    expect_single(&world, &["web"]);
 }

@@ -22,7 +22,7 @@ use crate::control::{ClientId, Server};
 use crate::lifecycle::{Action, Event, Lifecycle, Name, Pid, RequestId, Time};
 use crate::logger::Logger;
 use crate::os::pidfd::ProcessHandle;
-use crate::os::{clock, descriptor, memory};
+use crate::os::{clock, descriptor, memory, own};
 use crate::protocol::control::Reply;
 use crate::protocol::guardian::{Child, Order};
 use crate::service::Definition;
@@ -325,6 +325,12 @@ impl Supervisor {
     /// for it.
     pub fn check_tree(&mut self, name: Name, main: Pid) {
         let found = self.forest.left(&name, main);
+        if own::parent_pid() != self.guardian.0 {
+            // It was killed: what hung below it hangs elsewhere, and the look may have missed it. The next
+            // supervisor looks again, and knows where.
+            self.lost = true;
+            return;
+        }
         self.spread_to(&name, &found);
         let looks = self.later_looks.remove(&name).map_or(0, |look| look.looks);
         let may_become_adoptable =
