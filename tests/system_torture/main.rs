@@ -102,8 +102,10 @@ fn whatever_is_killed_and_asked_nothing_is_lost_and_nothing_is_doubled() {
         let after = facts(world.pid(name)).unwrap();
         assert_eq!((after.pid, after.start, services::begun(&world, name)), (before.pid, before.start, 1));
     }
-    let runs: usize =
-        services::ending().iter().map(|name| services::expect_all_runs_counted(&world, name)).sum();
+    let runs: usize = services::ending()
+        .iter()
+        .map(|name| services::expect_all_runs_counted(&world, name, guardians as usize))
+        .sum();
     wait_until("no zombies", || zombies_of(world.guardian()).is_empty() && zombies_of(init.pid()).is_empty());
     world.end();
     wait_until("no orphans", || children_of(init.pid()).len() <= 1);
