@@ -80,11 +80,11 @@ pub fn write(world: &World, clients: usize) -> usize {
         new(&name, "exec sleep 1000000");
     }
     for name in numbered("crash", CRASHING) {
-        new(&name, &format!("sleep 0.1; exit $((run % 200 + 1))"))
+        new(&name, "sleep 0.1; exit $((run % 200 + 1))")
             .toml("restart-delay = \"50ms\"\nrestart-delay-max = \"200ms\"");
     }
     for name in numbered("standing", STANDING) {
-        new(&name, &format!("sleep 0.2; kill -9 $$")).toml("restart-reset = \"1ms\"");
+        new(&name, "sleep 0.2; kill -9 $$").toml("restart-reset = \"1ms\"");
     }
     for name in numbered("leaving", LEAVING) {
         new(&name, &format!("{LEAVE} sleep 0.3; exit $((run % 200 + 1))"))
@@ -105,11 +105,8 @@ pub fn write(world: &World, clients: usize) -> usize {
         new(&format!("forker-{client}"), &format!("{LEAVE} exec sleep 1000000"));
         new(&format!("writer-{client}"), &writer(50, "0.05")).toml(ALL_KEPT);
         own(&format!("own-{client}"), 20, "0.05");
-        new(
-            &job(client),
-            &format!("sleep 0.1; code=$((run * 7 % 120)); echo $code >>$notes.code; exit $code"),
-        )
-        .toml("type = \"oneshot\"\nenabled = false");
+        new(&job(client), "sleep 0.1; code=$((run * 7 % 120)); echo $code >>$notes.code; exit $code")
+            .toml("type = \"oneshot\"\nenabled = false");
     }
     steady().len() + ending().len() + FLOODING + 2 * OWN_FLOODING + 7 * clients
 }
