@@ -3,8 +3,8 @@
 //! every exit and every run is counted, every line is logged once, every client gets its answer, nothing is
 //! left over.
 //!
-//! `SVC_TORTURE_KILLS` is how often the supervisor is killed (40), `SVC_TORTURE_GUARDIANS` how often the
-//! guardian (6). A failure has printed its seed; `SVC_TORTURE_SEED` repeats its choices, though not the
+//! `SVC_TORTURE_KILLS` is how often the supervisor is killed (15), `SVC_TORTURE_GUARDIANS` how often the
+//! guardian (2). A failure has printed its seed; `SVC_TORTURE_SEED` repeats its choices, though not the
 //! speed of the machine. `contrib/torture` is the long one.
 
 // A test ends by panicking; clippy allows that only inside of #[test] functions.
@@ -47,8 +47,8 @@ fn whatever_is_killed_and_asked_nothing_is_lost_and_nothing_is_doubled() {
     let fresh = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
     let mut seed = number("SVC_TORTURE_SEED").unwrap_or(fresh).max(1);
     println!("SVC_TORTURE_SEED={seed}");
-    let kills = number("SVC_TORTURE_KILLS").unwrap_or(40);
-    let guardians = number("SVC_TORTURE_GUARDIANS").unwrap_or(6).max(1);
+    let kills = number("SVC_TORTURE_KILLS").unwrap_or(15);
+    let guardians = number("SVC_TORTURE_GUARDIANS").unwrap_or(2).max(1);
 
     let mut world = World::new();
     let services = services::write(&world, CLIENTS);
