@@ -32,7 +32,7 @@ fn every_request_of_the_documentation_is_read_and_written_as_it_stands_there() {
 fn every_reply_of_the_documentation_is_read_and_written_as_it_stands_there() {
     let mut kinds = BTreeSet::new();
     for text in examples("< ") {
-        let reply = Reply::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let reply: Reply = serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         let written = String::from_utf8(line(&reply).unwrap()).unwrap();
         assert_eq!(written.trim_end(), text);
         kinds.insert(serde_json::to_value(&reply).unwrap()["reply"].as_str().unwrap().to_owned());
@@ -59,7 +59,7 @@ fn what_may_be_left_out_has_a_default() {
 #[test]
 fn only_the_last_reply_to_a_request_ends_it() {
     for text in examples("< ") {
-        let reply = Reply::parse(text.as_bytes()).unwrap();
+        let reply: Reply = serde_json::from_str(text).unwrap();
         let goes_on = ["outcome", "transition", "shutting_down"];
         let kind = serde_json::to_value(&reply).unwrap()["reply"].as_str().unwrap().to_owned();
         assert_eq!(reply.is_last(), !goes_on.contains(&kind.as_str()), "{kind}");

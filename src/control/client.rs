@@ -84,7 +84,7 @@ impl Client {
             let fresh = self.input.get(self.searched..).unwrap_or_default();
             if let Some(at) = memchr::memchr(b'\n', fresh) {
                 let end = self.searched + at;
-                let reply = Reply::parse(self.input.get(self.start..end).unwrap_or_default());
+                let reply = serde_json::from_slice(self.input.get(self.start..end).unwrap_or_default());
                 self.start = end + 1;
                 self.searched = self.start;
                 return match reply {

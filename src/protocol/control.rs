@@ -173,19 +173,7 @@ pub enum Reply {
     },
 }
 
-/// How the one large reply begins when a svc has written it.
-const STATUS_BEGINS: &[u8] = br#"{"reply":"status","#;
-
 impl Reply {
-    /// Reads one line, without its newline. To find the tag wherever it stands, all of a line is taken
-    /// apart before it is understood: the status of thousands is not read that way.
-    pub fn parse(line: &[u8]) -> serde_json::Result<Self> {
-        if line.starts_with(STATUS_BEGINS) {
-            return serde_json::from_slice(line).map(Reply::Status);
-        }
-        serde_json::from_slice(line)
-    }
-
     /// After this one the request has been answered, and the next may come.
     pub fn is_last(&self) -> bool {
         match self {

@@ -28,14 +28,12 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Looks until `look` finds something; panics with `what` when it never does.
 #[track_caller]
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain for {what}");
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
+    wait_at_once(what, || {
+        look().or_else(|| {
+            std::thread::park_timeout(Duration::from_millis(5));
+            None
+        })
+    })
 }
 
 /// `wait_for` that never sleeps: for what is to be met in its first moments.
